@@ -1,0 +1,106 @@
+"""The commands of the interface evse_manager, handed to the core as events (evse_managerImpl.cpp:404-576)."""
+
+from __future__ import annotations
+
+import typing
+from typing import TYPE_CHECKING
+
+from evse_daemon.interfaces.evse_manager import EvseManager as Interface
+from evse_daemon.modules.evse_manager import events
+from evse_daemon.types.authorization import ProvidedIdToken, ValidationResult
+from evse_daemon.types.evse_manager import (
+    Connector,
+    ConnectorTypeEnum,
+    EnableDisableSource,
+    Evse,
+    PlugAndChargeConfiguration,
+    SetDerAvailableResult,
+    StopTransactionRequest,
+    UpdateAllowedEnergyTransferModesResult,
+)
+from evse_daemon.types.iso15118 import EnergyTransferMode
+
+if TYPE_CHECKING:
+    from evse_daemon.modules.evse_manager.module import EvseManager
+
+CONNECTOR_TYPES: tuple[str, ...] = typing.get_args(ConnectorTypeEnum)
+
+
+class CommandHandlers:
+    """Answers every command of the interface."""
+
+    def __init__(self, module: EvseManager) -> None:
+        self._module = module
+
+    def register(self) -> None:
+        evse = self._module.evse
+        evse.handle(Interface.get_evse, self.get_evse)
+        evse.handle(Interface.enable_disable, self.enable_disable)
+        evse.handle(Interface.authorize_response, self.authorize_response)
+        evse.handle(Interface.withdraw_authorization, self.withdraw_authorization)
+        evse.handle(Interface.reserve, self.reserve)
+        evse.handle(Interface.cancel_reservation, self.cancel_reservation)
+        evse.handle(Interface.pause_charging, self.pause_charging)
+        evse.handle(Interface.resume_charging, self.resume_charging)
+        evse.handle(Interface.stop_transaction, self.stop_transaction)
+        evse.handle(Interface.force_unlock, self.force_unlock)
+        evse.handle(Interface.external_ready_to_start_charging, self.external_ready)
+        evse.handle(Interface.set_plug_and_charge_configuration, self.set_plug_and_charge)
+        evse.handle(Interface.update_allowed_energy_transfer_modes, self.update_transfer_modes)
+        evse.handle(Interface.set_der_available, self.set_der_available)
+
+    def _decide(self, event: events.Event) -> bool:
+        return bool(self._module.feed(event))
+
+    def get_evse(self) -> Evse:
+        options = self._module.options
+        kind = options.connector_type
+        connector = Connector(
+            id=1, type=typing.cast("ConnectorTypeEnum", kind) if kind in CONNECTOR_TYPES else None
+        )
+        return Evse(id=options.connector_id, connectors=[connector])
+
+    def enable_disable(self, connector_id: int, cmd_source: EnableDisableSource) -> bool:
+        return self._decide(events.EnableDisable(connector_id, cmd_source))
+
+    def authorize_response(
+        self, provided_token: ProvidedIdToken, validation_result: ValidationResult
+    ) -> None:
+        if validation_result.authorization_status == "Accepted":
+            self._module.feed(events.Authorize(provided_token, validation_result))
+
+    def withdraw_authorization(self) -> None:
+        self._module.feed(events.Withdraw())
+
+    def reserve(self, reservation_id: int) -> bool:  # noqa: ARG002 - EVerest's argument; no EVSE can be reserved yet
+        return False
+
+    def cancel_reservation(self) -> None:
+        """There is nothing to cancel: no EVSE can be reserved yet."""
+
+    def pause_charging(self) -> bool:
+        return self._decide(events.Pause())
+
+    def resume_charging(self) -> bool:
+        return self._decide(events.Resume())
+
+    def stop_transaction(self, request: StopTransactionRequest) -> bool:
+        return self._decide(events.Stop(request.reason, request.id_tag))
+
+    def force_unlock(self, connector_id: int) -> bool:  # noqa: ARG002 - an EVSE has one connector
+        return self._decide(events.ForceUnlock())
+
+    def external_ready(self) -> bool:
+        return self._module.options.external_ready_to_start_charging and self._decide(events.ExternalReady())
+
+    def set_plug_and_charge(self, plug_and_charge_configuration: PlugAndChargeConfiguration) -> None:
+        """Concerns ISO 15118, which this charger does not speak."""
+
+    def update_transfer_modes(
+        self,
+        allowed_energy_transfer_modes: list[EnergyTransferMode],  # noqa: ARG002 - concerns ISO 15118
+    ) -> UpdateAllowedEnergyTransferModesResult:
+        return "NoHlc"
+
+    def set_der_available(self, available: bool) -> SetDerAvailableResult:  # noqa: ARG002 - concerns ISO 15118
+        return "NoHlc"

@@ -1,0 +1,137 @@
+"""What the kernel wants done. Board effects run at once, power-off first; journal effects in order (design rule 2)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from evse_daemon.framework.errors import Severity
+from evse_daemon.framework.interface import Var
+from evse_daemon.types.authorization import ProvidedIdToken
+from evse_daemon.types.evse_manager import SessionEvent
+
+# Board lane
+
+
+@dataclass(frozen=True, slots=True)
+class AllowPower:
+    """The contactor may close, or must open."""
+
+    on: bool
+
+
+@dataclass(frozen=True, slots=True)
+class SetPwm:
+    """PWM with this duty cycle (0…1)."""
+
+    duty: float
+
+
+@dataclass(frozen=True, slots=True)
+class SetX1:
+    """PWM off: +12 V unmodulated."""
+
+
+@dataclass(frozen=True, slots=True)
+class SetF:
+    """Control pilot state F: the EVSE is not available."""
+
+
+@dataclass(frozen=True, slots=True)
+class EnableBoard:
+    on: bool
+
+
+@dataclass(frozen=True, slots=True)
+class SetOvercurrentLimit:
+    limit_a: float
+
+
+@dataclass(frozen=True, slots=True)
+class Lock:
+    """A request to the connector lock; answered by LockDone."""
+
+    request_id: int
+    locked: bool
+
+
+BoardEffect = AllowPower | SetPwm | SetX1 | SetF | EnableBoard | SetOvercurrentLimit | Lock
+
+# Journal lane
+
+
+@dataclass(frozen=True, slots=True)
+class StartMeter:
+    """A request to the billing meter; answered by MeterStarted."""
+
+    request_id: int
+    session_id: str
+    token: ProvidedIdToken
+
+
+@dataclass(frozen=True, slots=True)
+class StopMeter:
+    """A request to the billing meter; answered by MeterStopped."""
+
+    request_id: int
+    session_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Commit:
+    """A record for the store; answered by Committed. What follows in the lane waits for it."""
+
+    request_id: int
+    kind: Literal["transaction_started", "transaction_finished"]
+    payload: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Announce:
+    """A session event for everybody."""
+
+    event: SessionEvent
+
+
+@dataclass(frozen=True, slots=True)
+class Publish:
+    """Another variable of the interface evse_manager."""
+
+    var: Var[Any]
+    value: Any
+
+
+@dataclass(frozen=True, slots=True)
+class RaiseError:
+    type: str
+    message: str
+    severity: Severity
+    sub_type: str = ""
+    description: str | None = None
+    vendor_id: str = "EVerest"
+
+
+@dataclass(frozen=True, slots=True)
+class ClearError:
+    type: str
+    sub_type: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class StateEntered:
+    """The charger is in a new state."""
+
+    state: str
+
+
+JournalEffect = StartMeter | StopMeter | Commit | Announce | Publish | RaiseError | ClearError | StateEntered
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """The result of the command that this step carried out."""
+
+    value: bool
+
+
+Effect = BoardEffect | JournalEffect | Reply

@@ -1,0 +1,112 @@
+"""What the EVSE asks of the energy tree, and what an enforced limit means for it (EvseManager/energy_grid/energyImpl.cpp)."""
+
+from __future__ import annotations
+
+from evse_daemon.modules.evse_manager.state import ChargerState, State
+from evse_daemon.types.energy import (
+    EnergyFlowRequest,
+    EnforcedLimits,
+    EvseState,
+    IntegerWithSource,
+    LimitsReq,
+    NumberWithSource,
+    ScheduleReqEntry,
+)
+from evse_daemon.types.evse_board_support import HardwareCapabilities
+from evse_daemon.types.powermeter import Powermeter
+
+EVSE_STATES: dict[ChargerState, EvseState] = {
+    "Starting": "Disabled",
+    "Disabled": "Disabled",
+    "Idle": "Unplugged",
+    "WaitingForAuthentication": "WaitForAuth",
+    "PrepareCharging": "PrepareCharging",
+    "T_step_EF": "PrepareCharging",
+    "Charging": "Charging",
+    "ChargingPausedEV": "PausedEV",
+    "ChargingPausedEVSE": "PausedEVSE",
+    "StoppingCharging": "Finished",
+    "Finished": "Finished",
+}
+
+
+def _root(
+    capabilities: HardwareCapabilities, source: str, max_a: float, min_a: float, phases: tuple[int, int]
+) -> LimitsReq:
+    return LimitsReq(
+        ac_max_current_A=NumberWithSource(value=max_a, source=source),
+        ac_min_current_A=NumberWithSource(value=min_a, source=source),
+        ac_max_phase_count=IntegerWithSource(value=phases[1], source=source),
+        ac_min_phase_count=IntegerWithSource(value=phases[0], source=source),
+        ac_supports_changing_phases_during_charging=capabilities.supports_changing_phases_during_charging,
+        ac_number_of_active_phases=capabilities.max_phase_count_import,
+    )
+
+
+def request(
+    module_id: str, state: State, usage: Powermeter | None, utc: str, *, priority: bool
+) -> EnergyFlowRequest | None:
+    """The EVSE's energy flow request; None before the board told its capabilities.
+
+    Args:
+        module_id: the node's id in the energy tree.
+        state: the kernel's state.
+        usage: the newest sample of the meter on the grid side.
+        utc: now, RFC 3339.
+        priority: to be handled at once.
+    """
+    capabilities = state.capabilities
+    if capabilities is None:
+        return None
+    source = f"{module_id}/evse_board_support_caps"
+    max_a, max_source = capabilities.max_current_A_import, source
+    if state.cable_limit_a is not None and state.cable_limit_a < max_a:
+        max_a, max_source = state.cable_limit_a, f"{module_id}/pp_ampacity"
+    none = NumberWithSource(value=0.0, source=f"{module_id}/no_discharging")
+    return EnergyFlowRequest(
+        uuid=module_id,
+        node_type="Evse",
+        children=[],
+        priority_request=priority,
+        evse_state=EVSE_STATES[state.charger],
+        energy_usage_root=usage,
+        schedule_import=[
+            ScheduleReqEntry(
+                timestamp=utc,
+                limits_to_root=_root(
+                    capabilities,
+                    max_source,
+                    max_a,
+                    capabilities.min_current_A_import,
+                    (capabilities.min_phase_count_import, capabilities.max_phase_count_import),
+                ),
+                limits_to_leaves=LimitsReq(ac_max_current_A=NumberWithSource(value=max_a, source=max_source)),
+            )
+        ],
+        schedule_export=[
+            ScheduleReqEntry(
+                timestamp=utc,
+                limits_to_root=_root(
+                    capabilities,
+                    source,
+                    capabilities.max_current_A_export,
+                    capabilities.min_current_A_export,
+                    (capabilities.min_phase_count_export, capabilities.max_phase_count_export),
+                ),
+                limits_to_leaves=LimitsReq(ac_max_current_A=none, total_power_W=none),
+            )
+        ],
+        schedule_setpoints=[],
+    )
+
+
+def limit_a(enforced: EnforcedLimits, nominal_voltage_v: float, phases: int) -> float:
+    """The current per phase in ampere that an enforced limit allows; 0 where it names none.
+
+    A limit in watt counts too: shared by the phases at the nominal voltage.
+    """
+    limits = enforced.limits_root_side
+    current_a = limits.ac_max_current_A.value if limits.ac_max_current_A is not None else 0.0
+    if limits.total_power_W is not None:
+        current_a = min(current_a, limits.total_power_W.value / nominal_voltage_v / max(phases, 1))
+    return max(0.0, current_a)

@@ -1,0 +1,200 @@
+"""What the kernel is told: everything that can change its state."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from evse_daemon.framework.errors import Severity
+from evse_daemon.types.authorization import ProvidedIdToken, ValidationResult
+from evse_daemon.types.evse_board_support import HardwareCapabilities
+from evse_daemon.types.evse_manager import EnableDisableSource, StopTransactionReason
+from evse_daemon.types.powermeter import Powermeter, TransactionStartResponse, TransactionStopResponse
+
+CpState = Literal["A", "B", "C", "D", "E", "F"]
+
+
+@dataclass(frozen=True, slots=True)
+class Boot:
+    """The station is ready: command the outputs safe; begin at once, or wait to be told."""
+
+    wait_for_external_ready: bool = False
+    unfinished: tuple[Mapping[str, Any], ...] = ()
+    """Records of transactions that a run before this one began and did not end."""
+
+
+@dataclass(frozen=True, slots=True)
+class ExternalReady:
+    """Somebody outside says that charging may begin."""
+
+
+@dataclass(frozen=True, slots=True)
+class CpChanged:
+    """The board sees this control pilot state; it repeats it when it is enabled. None: it cannot tell."""
+
+    state: CpState | None
+
+
+@dataclass(frozen=True, slots=True)
+class ContactorChanged:
+    """The board's feedback on the contactor."""
+
+    closed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class CapabilitiesChanged:
+    capabilities: HardwareCapabilities
+
+
+@dataclass(frozen=True, slots=True)
+class ProximityChanged:
+    """What the cable is rated for by its proximity pilot resistor; None where there is no cable or a fault."""
+
+    cable_limit_a: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class LimitChanged:
+    """The energy management allows this current per phase, until then (monotonic)."""
+
+    limit_a: float
+    valid_until_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class MeterSample:
+    """The billing meter's newest values."""
+
+    value: Powermeter
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """An active error that may prevent charging."""
+
+    source: str
+    """Which connection of the EvseManager reports it: bsp, connector_lock, ac_rcd, powermeter …"""
+    type: str
+    sub_type: str
+    severity: Severity
+    description: str = ""
+    vendor_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class CausesChanged:
+    """The errors that are active now at the connected implementations."""
+
+    causes: tuple[Cause, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class BoardFailed:
+    """The board refused a command, or its module has failed."""
+
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Authorize:
+    token: ProvidedIdToken
+    validation: ValidationResult
+
+
+@dataclass(frozen=True, slots=True)
+class Withdraw:
+    """The authorization is withdrawn, or did not come in time."""
+
+
+@dataclass(frozen=True, slots=True)
+class EnableDisable:
+    connector_id: int
+    source: EnableDisableSource
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """The user pauses charging."""
+
+
+@dataclass(frozen=True, slots=True)
+class Resume:
+    """The user ends the pause."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """The transaction shall end."""
+
+    reason: StopTransactionReason
+    id_tag: ProvidedIdToken | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ForceUnlock:
+    """The connector shall be unlocked whatever goes on; a transaction ends."""
+
+
+@dataclass(frozen=True, slots=True)
+class LockDone:
+    """The connector lock answered a request; None means done, else what went wrong."""
+
+    request_id: int
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class MeterStarted:
+    """The billing meter answered start_transaction; None: it did not answer."""
+
+    request_id: int
+    response: TransactionStartResponse | None
+
+
+@dataclass(frozen=True, slots=True)
+class MeterStopped:
+    """The billing meter answered stop_transaction; None: it did not answer."""
+
+    request_id: int
+    response: TransactionStopResponse | None
+
+
+@dataclass(frozen=True, slots=True)
+class Committed:
+    """The store answered; None means that the record is durable, else what went wrong."""
+
+    request_id: int
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """A deadline that the state named has come."""
+
+
+Event = (
+    Boot
+    | ExternalReady
+    | CpChanged
+    | ContactorChanged
+    | CapabilitiesChanged
+    | ProximityChanged
+    | LimitChanged
+    | MeterSample
+    | CausesChanged
+    | BoardFailed
+    | Authorize
+    | Withdraw
+    | EnableDisable
+    | Pause
+    | Resume
+    | Stop
+    | ForceUnlock
+    | LockDone
+    | MeterStarted
+    | MeterStopped
+    | Committed
+    | Tick
+)

@@ -1,0 +1,101 @@
+"""Which errors prevent charging, and the Inoperative error composed of them (EvseManager/ErrorHandling.cpp)."""
+
+from __future__ import annotations
+
+from evse_daemon.framework.errors import Severity
+from evse_daemon.modules.evse_manager.effects import ClearError, RaiseError
+from evse_daemon.modules.evse_manager.events import Cause
+from evse_daemon.modules.evse_manager.work import Work
+
+INOPERATIVE = "evse_manager/Inoperative"
+
+HARMLESS = frozenset(
+    {
+        ("evse_manager", INOPERATIVE),
+        ("bsp", "evse_board_support/MREC3HighTemperature"),
+        ("bsp", "evse_board_support/MREC18CableOverTempDerate"),
+        ("bsp", "evse_board_support/VendorWarning"),
+        ("bsp", "ac_rcd/VendorWarning"),
+        ("connector_lock", "connector_lock/VendorWarning"),
+        ("ac_rcd", "ac_rcd/VendorWarning"),
+        ("powermeter", "powermeter/VendorWarning"),
+    }
+)
+"""Warnings by source and type: everything else prevents charging (ErrorHandling.cpp:160-319)."""
+
+SOURCES = ("evse_manager", "bsp", "connector_lock", "ac_rcd", "powermeter")
+"""The order in which causes are named."""
+
+
+def preventing(causes: tuple[Cause, ...]) -> tuple[Cause, ...]:
+    """Those of the causes that prevent charging, in the order of their sources."""
+    found = [cause for cause in causes if (cause.source, cause.type) not in HARMLESS]
+    return tuple(sorted(found, key=lambda cause: SOURCES.index(cause.source)))
+
+
+def _pilot_faults(work: Work) -> list[Cause]:
+    """Pilot states that only a fault brings about while a car is connected."""
+    if work.state.charger in ("Starting", "Disabled", "Idle") or not work.state.pilot.plugged:
+        return []
+    pilot = work.state.pilot
+    if pilot.cp == "F" and pilot.unexpected_f:
+        return [
+            Cause("bsp", "evse_board_support/MREC14PilotFault", "", "High", "the board reports pilot state F")
+        ]
+    if pilot.cp == "D" and not work.config.has_ventilation:
+        return [
+            Cause(
+                "bsp",
+                "evse_board_support/VentilationNotAvailable",
+                "",
+                "High",
+                "the car asks for ventilation (state D), which this charger has not",
+            )
+        ]
+    return []
+
+
+def judge(work: Work) -> None:
+    """Raises, renews or clears Inoperative so that it names what prevents charging now."""
+    state = work.state
+    causes = preventing((*state.own_errors, *state.causes, *_pilot_faults(work)))
+    if causes == state.inoperative:
+        return
+    if state.inoperative:
+        work.journal.append(ClearError(INOPERATIVE))
+    state.inoperative = causes
+    if not causes:
+        return
+    first = causes[0]
+    vendor = first.vendor_id if work.config.inoperative_error_use_vendor_id and first.vendor_id else "EVerest"
+    names = [
+        cause.type.partition("/")[2] + (f"/{cause.sub_type}" if cause.sub_type else "") for cause in causes
+    ]
+    work.journal.append(
+        RaiseError(INOPERATIVE, first.type, "High", description=", ".join(names), vendor_id=vendor)
+    )
+
+
+def raise_own(work: Work, type_: str, message: str, severity: Severity = "High", sub_type: str = "") -> None:
+    """Raises an error of the kernel's own; it lasts until clear_own."""
+    state = work.state
+    if any(cause.type == type_ and cause.sub_type == sub_type for cause in state.own_errors):
+        return
+    state.own_errors = (*state.own_errors, Cause("evse_manager", type_, sub_type, severity, message))
+    work.journal.append(RaiseError(type_, message, severity, sub_type))
+    judge(work)
+
+
+LASTING = frozenset({"ContactorWelded", "StoreEnd"})
+"""Sub types of own errors that a replug does not clear."""
+
+
+def clear_own(work: Work, *, only: str | None = None) -> None:
+    """Clears the kernel's own errors of one sub type, or all that end when the car has left."""
+    state = work.state
+    gone = [
+        c for c in state.own_errors if (c.sub_type not in LASTING if only is None else c.sub_type == only)
+    ]
+    state.own_errors = tuple(cause for cause in state.own_errors if cause not in gone)
+    work.journal.extend(ClearError(cause.type, cause.sub_type) for cause in gone)
+    judge(work)

@@ -1,0 +1,76 @@
+"""Predicates over the present state: whether power may flow, and what forbids it (design: the invariants).
+
+Levels, not edges: each is evaluated anew after every event. All comparisons are false for NaN.
+"""
+
+from __future__ import annotations
+
+from evse_daemon.modules.evse_manager import enable_table, pwm
+from evse_daemon.modules.evse_manager.state import KernelConfig, State
+
+
+def has_socket(state: State) -> bool:
+    """Whether a loose cable is plugged into the EVSE, so that its rating and the proximity contact count."""
+    return state.capabilities is not None and state.capabilities.connector_type == "IEC62196Type2Socket"
+
+
+def budget_a(state: State, now_s: float) -> float:
+    """The current per phase in ampere that the car may have now; 0 without a limit that is still valid."""
+    if not now_s < state.limit_until_s:
+        return 0.0
+    if has_socket(state):
+        return min(state.limit_a, state.cable_limit_a or 0.0)
+    return state.limit_a
+
+
+def energy_available(state: State, now_s: float) -> bool:
+    return pwm.enough(budget_a(state, now_s))
+
+
+def enabled(state: State) -> bool:
+    return enable_table.enables(state.decided_by)
+
+
+def blocked(state: State) -> bool:
+    """Whether an error prevents charging."""
+    return bool(state.inoperative)
+
+
+def car_wants_power(state: State, config: KernelConfig) -> bool:
+    """Control pilot in C, or in D where there is ventilation."""
+    cp = state.pilot.cp
+    return cp == "C" or (cp == "D" and config.has_ventilation)
+
+
+def locked(state: State, config: KernelConfig) -> bool:
+    """Whether the connector is locked, or has no lock."""
+    return not config.has_connector_lock or (state.pilot.lock == "locked" and state.pilot.lock_error is None)
+
+
+def may_switch_on(state: State, config: KernelConfig, now_s: float) -> bool:
+    """Whether the contactor may be closed now."""
+    return (
+        state.charger == "Charging"
+        and enabled(state)
+        and state.session.authorized
+        and state.session.transaction
+        and car_wants_power(state, config)
+        and state.pilot.output == "PWM"
+        and not blocked(state)
+        and energy_available(state, now_s)
+        and locked(state, config)
+        and state.pilot.opens_by_s is None
+    )
+
+
+def must_switch_off(state: State, config: KernelConfig, now_s: float) -> bool:
+    """Whether a closed contactor must open in this step: a fault, a car that left C/D, or 6 s without PWM in C/D."""
+    pilot = state.pilot
+    return (
+        blocked(state)
+        or not car_wants_power(state, config)
+        or not pilot.board_enabled
+        or (pilot.c1_since_s is not None and now_s >= pilot.c1_since_s + config.c1_power_off_s)
+        or (has_socket(state) and state.cable_limit_a is None)
+        or state.charger not in ("Charging", "StoppingCharging")
+    )

@@ -1,0 +1,434 @@
+"""The shell of EvseManager: feeds the pure core with events, runs its effects, arms its deadline."""
+
+from __future__ import annotations
+
+import base64
+import uuid
+from collections import deque
+from functools import partial
+from typing import Any, assert_never
+
+from evse_daemon.framework.bus import Client
+from evse_daemon.framework.calls import CallError
+from evse_daemon.framework.clock import Timer
+from evse_daemon.framework.errors import Error
+from evse_daemon.framework.module import Context, Module, Provides, Requires, RequiresOptional
+from evse_daemon.interfaces.ac_rcd import AcRcd
+from evse_daemon.interfaces.auth_token_provider import AuthTokenProvider
+from evse_daemon.interfaces.connector_lock import ConnectorLock
+from evse_daemon.interfaces.energy import Energy
+from evse_daemon.interfaces.evse_board_support import EvseBoardSupport
+from evse_daemon.interfaces.evse_manager import EvseManager as EvseManagerInterface
+from evse_daemon.interfaces.kvs import Kvs
+from evse_daemon.interfaces.powermeter import Powermeter as PowermeterInterface
+from evse_daemon.modules.evse_manager import effects, energy_request, events
+from evse_daemon.modules.evse_manager.commands import CommandHandlers
+from evse_daemon.modules.evse_manager.options import EvseManagerOptions
+from evse_daemon.modules.evse_manager.state import KernelConfig, State
+from evse_daemon.modules.evse_manager.step import next_deadline_s, step
+from evse_daemon.types.authorization import IdToken, ProvidedIdToken, ValidationResult
+from evse_daemon.types.board_support_common import BspEvent, ProximityPilot
+from evse_daemon.types.energy import EnforcedLimits
+from evse_daemon.types.evse_board_support import HardwareCapabilities, PowerOnOff
+from evse_daemon.types.evse_manager import StopTransactionRequest
+from evse_daemon.types.iso15118 import EnergyTransferMode
+from evse_daemon.types.powermeter import OCMFIdentificationType, Powermeter, TransactionReq
+
+RESTARTS = 3
+"""How often the kernel begins anew after an exception before the EVSE stays off (design rule 9)."""
+
+RESTART_AFTER_S = 2.0
+
+IDENTIFICATION_TYPES: dict[str, OCMFIdentificationType] = {
+    "Central": "CENTRAL",
+    "eMAID": "EMAID",
+    "ISO14443": "ISO14443",
+    "ISO15693": "ISO15693",
+    "KeyCode": "KEY_CODE",
+    "Local": "LOCAL",
+    "NoAuthorization": "NONE",
+    "MacAddress": "UNDEFINED",
+}
+"""Token type → type in the signed record (EvseManager/Charger.cpp:1409)."""
+
+FREE_SERVICE = ProvidedIdToken(
+    id_token=IdToken(value="FREESERVICE", type="Local"), authorization_type="RFID", prevalidated=True
+)
+"""The token of a charger without authentication (evse_managerImpl.cpp:141)."""
+
+
+class EvseManager(Module):
+    """One EVSE: control pilot, sessions, transactions, limits, errors."""
+
+    class Options(EvseManagerOptions):
+        """See options.py."""
+
+    evse = Provides(EvseManagerInterface)
+    energy_grid = Provides(Energy)
+    token_provider = Provides(AuthTokenProvider)
+
+    bsp = Requires(EvseBoardSupport)
+    ac_rcd = RequiresOptional(AcRcd)
+    connector_lock = RequiresOptional(ConnectorLock)
+    powermeter_grid_side = RequiresOptional(PowermeterInterface)
+    powermeter_car_side = RequiresOptional(PowermeterInterface)
+    store = RequiresOptional(Kvs)
+
+    def __init__(self, context: Context) -> None:
+        super().__init__(context)
+        assert isinstance(context.options, EvseManagerOptions)
+        self.options = context.options
+        self.config = KernelConfig()
+        self.state = State()
+        self.grid_meter: Powermeter | None = None
+        self._fresh_id = self._new_session_id()
+        self._errors: dict[tuple[str, str, str], events.Cause] = {}
+        self._timer: Timer | None = None
+        self._armed_s: float | None = None
+        self._lane: deque[effects.JournalEffect] = deque()
+        self._committing: int | None = None
+        self._booted = False
+        self.commands = CommandHandlers(self)
+
+    @property
+    def billing_meter(self) -> Client[PowermeterInterface] | None:
+        """The meter on the car's side if there is one, else the one on the grid's (EvseManager.cpp:2481)."""
+        return self.powermeter_car_side or self.powermeter_grid_side
+
+    def init(self) -> None:
+        o = self.options
+        self.config = KernelConfig(
+            module_id=self.module_id,
+            evse_id=o.evse_id,
+            has_ventilation=o.has_ventilation,
+            has_connector_lock=self.connector_lock is not None,
+            has_billing_meter=self.billing_meter is not None,
+            lock_connector_in_state_b=o.lock_connector_in_state_b,
+            unlock_when_deauthorized=o.unlock_when_deauthorized,
+            fail_on_powermeter_errors=o.fail_on_powermeter_errors,
+            raise_mrec9=o.raise_mrec9,
+            simplified_mode_limit_10a=o.hack_simplified_mode_limit_10A,
+            inoperative_error_use_vendor_id=o.inoperative_error_use_vendor_id,
+        )
+        self.commands.register()
+        self.energy_grid.handle(Energy.enforce_limits, self._enforce_limits)
+        bsp = self.bsp
+        bsp.subscribe(EvseBoardSupport.event, self._bsp_event)
+        bsp.subscribe(EvseBoardSupport.capabilities, self._capabilities)
+        bsp.subscribe(EvseBoardSupport.ac_pp_ampacity, self._proximity)
+        bsp.subscribe(EvseBoardSupport.request_stop_transaction, self._stop_requested)
+        bsp.subscribe(EvseBoardSupport.telemetry, partial(self.evse.publish, EvseManagerInterface.telemetry))
+        for source, client in (
+            ("bsp", bsp),
+            ("connector_lock", self.connector_lock),
+            ("ac_rcd", self.ac_rcd),
+            ("powermeter", self.billing_meter if self.options.fail_on_powermeter_errors else None),
+        ):
+            if client is not None:
+                client.subscribe_errors(partial(self._error_changed, source))
+                client.subscribe_lost(partial(self._lost, source, client.module_id))
+        if self.billing_meter is not None:
+            self.billing_meter.subscribe(PowermeterInterface.powermeter, self._billing_sample)
+            self.billing_meter.subscribe(
+                PowermeterInterface.public_key_ocmf,
+                partial(self.evse.publish, EvseManagerInterface.powermeter_public_key_ocmf),
+            )
+        if self.powermeter_grid_side is not None:
+            self.powermeter_grid_side.subscribe(PowermeterInterface.powermeter, self._grid_sample)
+
+    def ready(self) -> None:
+        self.every(1.0, partial(self._request_energy, priority=False))
+        if self.billing_meter is None:
+            self._boot()
+        else:
+            self.after(self.options.initial_meter_value_timeout_ms / 1000, self._boot)
+
+    def _boot(self) -> None:
+        if self._booted:
+            return
+        self._booted = True
+        modes: list[EnergyTransferMode] = ["AC_single_phase_core"]
+        capabilities = self.state.capabilities
+        if capabilities is None or capabilities.max_phase_count_import == 3:
+            modes.append("AC_three_phase_core")
+        self.evse.publish(EvseManagerInterface.supported_energy_transfer_modes, modes)
+        self._begin()
+
+    def _begin(self) -> None:
+        unfinished = tuple(self.context.journal.open_transactions(self.module_id))
+        self.feed(events.Boot(self.options.external_ready_to_start_charging, unfinished))
+        self._request_energy(priority=True)
+
+    def feed(self, event: events.Event) -> bool | None:
+        """Has the core decide on an event and runs the effects; returns a command's result."""
+        now_s = self.clock.now_s()
+        state, wanted = step(
+            self.config, self.state, event, now_s, self.context.bus.timestamp(), self._fresh_id
+        )
+        self.state = state
+        for effect in wanted.board:
+            self._run_board(effect)
+        if state.session.id == self._fresh_id:
+            self._fresh_id = self._new_session_id()
+        if wanted.journal:
+            self._lane.extend(wanted.journal)
+            self._run_lane()
+        self._arm(now_s)
+        return wanted.reply
+
+    def _arm(self, now_s: float) -> None:
+        deadline_s = next_deadline_s(self.config, self.state)
+        if deadline_s is not None and deadline_s <= now_s:
+            deadline_s = now_s + 0.05  # due already and not done: look again soon, but do not spin
+        if deadline_s == self._armed_s:
+            return
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        self._armed_s = deadline_s
+        if deadline_s is not None:
+            self._timer = self.clock.call_at(deadline_s, partial(self.context.inbox.put, self._tick))
+
+    def _tick(self) -> None:
+        self._armed_s = None
+        self.feed(events.Tick())
+
+    def _run_board(self, effect: effects.BoardEffect) -> None:
+        bsp = self.bsp
+        match effect:
+            case effects.AllowPower(on):
+                value = PowerOnOff(allow_power_on=on, reason="FullPowerCharging" if on else "PowerOff")
+                call: Any = bsp.call(EvseBoardSupport.allow_power_on, value=value)
+            case effects.SetPwm(duty):
+                call = bsp.call(EvseBoardSupport.pwm_on, value=duty * 100)
+            case effects.SetX1():
+                call = bsp.call(EvseBoardSupport.cp_state_X1)
+            case effects.SetF():
+                call = bsp.call(EvseBoardSupport.cp_state_F)
+            case effects.EnableBoard(on):
+                call = bsp.call(EvseBoardSupport.enable, value=on)
+            case effects.SetOvercurrentLimit(limit_a):
+                call = bsp.call(EvseBoardSupport.ac_set_overcurrent_limit_A, value=limit_a)
+            case effects.Lock(request_id, locked):
+                self._run_lock(request_id, locked)
+                return
+            case _:
+                assert_never(effect)
+        call.then(None, partial(self._board_refused, call.command.name))
+
+    def _run_lock(self, request_id: int, locked: bool) -> None:
+        assert self.connector_lock is not None
+        command = ConnectorLock.lock if locked else ConnectorLock.unlock
+        self.connector_lock.call(command).then(
+            lambda _: self._fed(events.LockDone(request_id)),
+            lambda error: self._fed(events.LockDone(request_id, error.message)),
+        )
+
+    def _fed(self, event: events.Event) -> None:
+        self.feed(event)
+
+    def _board_refused(self, command: str, error: CallError) -> None:
+        self.feed(
+            events.BoardFailed(f"the board refused {command}: {error.message}; unplug the car to try again")
+        )
+
+    def _run_lane(self) -> None:
+        """Runs journal effects in order; what follows a commit waits for it."""
+        while self._lane and self._committing is None:
+            effect = self._lane.popleft()
+            match effect:
+                case effects.Commit(request_id, kind, payload):
+                    self._committing = request_id
+                    done = partial(self.context.inbox.put, self._committed, request_id)
+                    self.context.journal.append(kind, self.module_id, payload, done)
+                    self.after(self.config.commit_s, partial(self._committed, request_id, "no answer"))
+                case effects.Announce(event):
+                    self.evse.publish(EvseManagerInterface.session_event, event)
+                    started = event.session_started
+                    if (
+                        started is not None
+                        and started.reason == "EVConnected"
+                        and self.options.disable_authentication
+                    ):
+                        accepted = ValidationResult(authorization_status="Accepted", tariff_messages=[])
+                        self.context.inbox.put(self._fed, events.Authorize(FREE_SERVICE, accepted))
+                case effects.Publish(var, value):
+                    self.evse.publish(var, value)
+                case effects.RaiseError():
+                    self.evse.raise_error(
+                        effect.type,
+                        effect.message,
+                        severity=effect.severity,
+                        sub_type=effect.sub_type,
+                        description_=effect.description,
+                        vendor_id=effect.vendor_id,
+                    )
+                case effects.ClearError(type_, sub_type):
+                    self.evse.clear_error(type_, sub_type)
+                case effects.StateEntered(state):
+                    if state in ("WaitingForAuthentication", "Finished"):
+                        self._request_energy(priority=True)
+                case effects.StartMeter():
+                    self._start_meter(effect)
+                case effects.StopMeter():
+                    self._stop_meter(effect)
+                case _:
+                    assert_never(effect)
+
+    def _committed(self, request_id: int, error: str | None) -> None:
+        if self._committing != request_id:
+            return
+        self._committing = None
+        if error is not None:
+            self.log.error("a record could not be stored", reason=error)
+        self.feed(events.Committed(request_id, error))
+        self._run_lane()
+
+    def _start_meter(self, effect: effects.StartMeter) -> None:
+        meter = self.billing_meter
+        assert meter is not None
+        token = effect.token.id_token
+        tariffs = self.state.session.validation.tariff_messages if self.state.session.validation else []
+        request = TransactionReq(
+            evse_id=self.options.evse_id,
+            transaction_id=effect.session_id,
+            identification_status="ASSIGNED",
+            identification_flags=[],
+            identification_type=IDENTIFICATION_TYPES[token.type],
+            identification_data=token.value,
+            tariff_text=tariffs[0].content[:250] if tariffs else None,
+        )
+        meter.call(PowermeterInterface.start_transaction, value=request).then(
+            lambda response: self._fed(events.MeterStarted(effect.request_id, response)),
+            lambda _: self._fed(events.MeterStarted(effect.request_id, None)),
+        )
+
+    def _stop_meter(self, effect: effects.StopMeter) -> None:
+        if self.billing_meter is None:
+            return
+        self.billing_meter.call(PowermeterInterface.stop_transaction, transaction_id=effect.session_id).then(
+            lambda response: self._fed(events.MeterStopped(effect.request_id, response)),
+            lambda _: self._fed(events.MeterStopped(effect.request_id, None)),
+        )
+
+    def _bsp_event(self, value: BspEvent) -> None:
+        match value.event:
+            case "PowerOn":
+                self.feed(events.ContactorChanged(closed=True))
+            case "PowerOff":
+                self.feed(events.ContactorChanged(closed=False))
+            case "Disconnected":
+                self.feed(events.CpChanged(None))
+            case "A" | "B" | "C" | "D" | "E" | "F":
+                self.feed(events.CpChanged(value.event))
+            case _:
+                self.log.debug("an event of the board has no meaning here", event_=value.event)
+
+    def _capabilities(self, value: HardwareCapabilities) -> None:
+        self.feed(events.CapabilitiesChanged(value))
+
+    def _proximity(self, value: ProximityPilot) -> None:
+        capabilities = self.state.capabilities
+        single_phase = capabilities is not None and capabilities.max_phase_count_import == 1
+        ratings_a = {
+            "A_13": 13.0,
+            "A_20": 20.0,
+            "A_32": 32.0,
+            "A_63_3ph_70_1ph": 70.0 if single_phase else 63.0,
+        }
+        self.feed(events.ProximityChanged(ratings_a.get(value.ampacity)))
+
+    def _stop_requested(self, request: StopTransactionRequest) -> None:
+        self.feed(events.Stop(request.reason, request.id_tag))
+
+    def _billing_sample(self, value: Powermeter) -> None:
+        self.evse.publish(EvseManagerInterface.powermeter, value)
+        self.feed(events.MeterSample(value))
+        if not self._booted:
+            self._boot()
+
+    def _grid_sample(self, value: Powermeter) -> None:
+        self.grid_meter = value
+
+    def _error_changed(self, source: str, error: Error) -> None:
+        key = (source, error.type, error.sub_type)
+        if error.active:
+            self._errors[key] = events.Cause(
+                source, error.type, error.sub_type, error.severity, error.description, error.vendor_id
+            )
+        else:
+            self._errors.pop(key, None)
+        self.feed(events.CausesChanged(tuple(self._errors.values())))
+
+    def _lost(self, source: str, module_id: str) -> None:
+        """A module that this EVSE depends on has failed for good."""
+        type_ = {"bsp": "evse_board_support", "ac_rcd": "ac_rcd", "connector_lock": "connector_lock"}.get(
+            source, source
+        )
+        cause = events.Cause(
+            source, f"{type_}/CommunicationFault", "", "High", f"module {module_id} has failed"
+        )
+        self._errors[source, cause.type, "lost"] = cause
+        self.feed(events.CausesChanged(tuple(self._errors.values())))
+
+    def _enforce_limits(self, value: EnforcedLimits) -> None:
+        if value.uuid != self.module_id:
+            return
+        capabilities = self.state.capabilities
+        phases = capabilities.max_phase_count_import if capabilities is not None else 1
+        current_a = energy_request.limit_a(value, self.options.ac_nominal_voltage, phases)
+        self.evse.publish(EvseManagerInterface.enforced_limits, value)
+        self.feed(events.LimitChanged(current_a, self.clock.now_s() + max(0, value.valid_for)))
+
+    def _request_energy(self, *, priority: bool) -> None:
+        request = energy_request.request(
+            self.module_id, self.state, self.grid_meter, self.context.bus.timestamp(), priority=priority
+        )
+        if request is not None:
+            self.energy_grid.publish(Energy.energy_flow_request, request)
+
+    def _new_session_id(self) -> str:
+        match self.options.session_id_type:
+            case "UUID":
+                return str(uuid.uuid4())
+            case "UUID_BASE64":
+                return base64.b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+            case "SHORT_BASE64":
+                return base64.b64encode(uuid.uuid4().bytes[:12]).decode()
+
+    def make_safe(self) -> None:
+        """Power off and PWM off, past the core: it may be what failed."""
+        self.bsp.call(
+            EvseBoardSupport.allow_power_on, value=PowerOnOff(allow_power_on=False, reason="PowerOff")
+        ).then(None, self._unsafe)
+        self.bsp.call(EvseBoardSupport.cp_state_X1).then(None, self._unsafe)
+
+    def _unsafe(self, error: CallError) -> None:
+        self.log.error("the board did not take a command to make the outputs safe", reason=error.message)
+
+    def recover(self, error: Exception, failures: int) -> bool:
+        """The kernel begins anew as after a crash, three times; then the EVSE stays off (design rule 9)."""
+        self.make_safe()
+        self.evse.raise_error(
+            "evse_manager/Internal", f"the charging kernel failed: {error!r}", sub_type="Kernel"
+        )
+        self.evse.raise_error(
+            "evse_manager/Inoperative", "evse_manager/Internal", description_="Internal/Kernel"
+        )
+        before = self.state
+        self.state = State(
+            table=before.table,
+            decided_by=before.decided_by,
+            capabilities=before.capabilities,
+            causes=before.causes,
+            meter=before.meter,
+        )
+        self.state.pilot.contactor_closed = before.pilot.contactor_closed
+        if failures <= RESTARTS:
+            self.after(RESTART_AFTER_S, self._restart)
+        return True
+
+    def _restart(self) -> None:
+        self.evse.clear_error("evse_manager/Inoperative")
+        self.evse.clear_error("evse_manager/Internal", "Kernel")
+        self._begin()

@@ -1,0 +1,158 @@
+"""The kernel's whole state and its settings."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from evse_daemon.modules.evse_manager import enable_table
+from evse_daemon.modules.evse_manager.effects import Commit
+from evse_daemon.modules.evse_manager.events import Cause, CpState
+from evse_daemon.types.authorization import ProvidedIdToken, ValidationResult
+from evse_daemon.types.evse_board_support import HardwareCapabilities
+from evse_daemon.types.evse_manager import EnableDisableSource, StopTransactionReason
+from evse_daemon.types.powermeter import Powermeter
+from evse_daemon.types.units_signed import SignedMeterValue
+
+ChargerState = Literal[
+    "Starting",
+    "Disabled",
+    "Idle",
+    "WaitingForAuthentication",
+    "PrepareCharging",
+    "Charging",
+    "ChargingPausedEV",
+    "ChargingPausedEVSE",
+    "StoppingCharging",
+    "Finished",
+    "T_step_EF",
+]
+"""EVerest's charger states; "Starting" is before the station is ready or an external ready came."""
+
+PauseReason = Literal["Error", "NoEnergy", "UserPause"]
+
+LockState = Literal["unknown", "locking", "locked", "unlocking", "unlocked"]
+
+
+@dataclass(frozen=True, slots=True)
+class KernelConfig:
+    """The options that the pure core decides by; times in seconds, currents in ampere."""
+
+    module_id: str = "evse_manager"
+    evse_id: str = "DE*PNX*E1234567*1"
+    has_ventilation: bool = False
+    has_connector_lock: bool = True
+    has_billing_meter: bool = True
+    lock_connector_in_state_b: bool = True
+    unlock_when_deauthorized: bool = False
+    fail_on_powermeter_errors: bool = True
+    raise_mrec9: bool = False
+    simplified_mode_limit_10a: bool = False
+    inoperative_error_use_vendor_id: bool = False
+    c1_power_off_s: float = 6.0
+    """How long the car may stay in C or D without PWM before power is cut (IEC 61851-1 Table A.6, 6 s)."""
+    contactor_opens_s: float = 1.0
+    """How long the board has to confirm an open contactor before it counts as welded (design rule 5)."""
+    contactor_closes_s: float = 5.0
+    pwm_update_s: float = 5.0
+    """Least time between two changes of the duty cycle (IEC 61851-1 Table A.6)."""
+    wake_up_after_s: float = 30.0
+    wake_up_f_s: float = 4.0
+    wake_up_x1_s: float = 0.75
+    paused_by_ev_after_s: float = 10.0
+    unlock_in_f_s: float = 5.0
+    meter_answers_s: float = 10.0
+    commit_s: float = 10.0
+    lock_answers_s: float = 10.0
+
+
+@dataclass(slots=True)
+class Pilot:
+    """The control pilot, the contactor and the lock, as commanded and as fed back."""
+
+    cp: CpState | None = None
+    """As the board reports it; None while the board is not enabled."""
+    plugged: bool = False
+    simplified: bool = False
+    """The car went from A to C at once: it signals without a switch for state B (IEC 61851-1 A.2.2)."""
+    output: Literal["X1", "F", "PWM"] | None = None
+    duty: float = 0.0
+    """The duty cycle (0…1) while output is PWM."""
+    pwm_changed_s: float = -1e9
+    c1_since_s: float | None = None
+    """Since when the car is in C or D without PWM."""
+    f_since_s: float | None = None
+    """Since when the board reports F."""
+    unexpected_f: bool = False
+    """The board reports F, and nobody asked for it."""
+    f_withdrawn_s: float = -1e9
+    power_commanded: bool = False
+    contactor_closed: bool = False
+    """As fed back by the board."""
+    opens_by_s: float | None = None
+    closes_by_s: float | None = None
+    lock: LockState = "unknown"
+    lock_request_id: int = 0
+    lock_by_s: float | None = None
+    lock_error: str | None = None
+    force_unlocked: bool = False
+    board_enabled: bool = False
+
+
+@dataclass(slots=True)
+class Session:
+    """The present session; it begins with a car or an authorization and ends with SessionFinished."""
+
+    id: str = ""
+    """Empty: no session."""
+    authorized: bool = False
+    cancelled: bool = False
+    """Stopped from outside: nothing authorizes it again."""
+    token: ProvidedIdToken | None = None
+    validation: ValidationResult | None = None
+    starting: Literal["meter", "commit"] | None = None
+    """How far the start of the transaction has come."""
+    transaction: bool = False
+    ending: bool = False
+    """The meter has yet to answer the end of the transaction."""
+    request_id: int = 0
+    request_by_s: float | None = None
+    start_signed: SignedMeterValue | None = None
+    stop_reason: StopTransactionReason | None = None
+    stop_token: ProvidedIdToken | None = None
+    paused_by_user: bool = False
+    pause_reasons: tuple[PauseReason, ...] = ()
+    """As announced last."""
+    woken_up: bool = False
+
+
+@dataclass(slots=True)
+class State:
+    """Everything that the kernel remembers."""
+
+    charger: ChargerState = "Starting"
+    since_s: float = 0.0
+    car_withdrew: bool = False
+    """The car went from C to B in PrepareCharging."""
+    pwm_since_s: float | None = None
+    """In PrepareCharging: since when a current is offered."""
+    pilot: Pilot = field(default_factory=Pilot)
+    session: Session = field(default_factory=Session)
+    table: enable_table.Table = field(default_factory=dict)
+    decided_by: EnableDisableSource = enable_table.NOBODY
+    commanded_connector: int = 0
+    capabilities: HardwareCapabilities | None = None
+    cable_limit_a: float | None = None
+    limit_a: float = 0.0
+    limit_until_s: float = 0.0
+    overcurrent_limit_a: float | None = None
+    meter: Powermeter | None = None
+    causes: tuple[Cause, ...] = ()
+    own_errors: tuple[Cause, ...] = ()
+    inoperative: tuple[Cause, ...] = ()
+    """The causes of the Inoperative error that is raised; empty: it is not."""
+    last_request_id: int = 0
+    waiting_for_external_ready: bool = False
+    unstored_ends: tuple[Commit, ...] = ()
+    """Ends of transactions that the store has not confirmed."""
+    retry_store_s: float | None = None

@@ -1,0 +1,260 @@
+"""The pure core: ``step(config, state, event, …) -> (state, effects)`` and the next deadline.
+
+No clock, no I/O, no logging. An event that does not fit changes nothing. The state given is never changed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from evse_daemon.interfaces.evse_manager import EvseManager
+from evse_daemon.modules.evse_manager import (
+    charger,
+    control_pilot,
+    enable_table,
+    events,
+    faults,
+    guards,
+    session,
+)
+from evse_daemon.modules.evse_manager.effects import (
+    AllowPower,
+    BoardEffect,
+    JournalEffect,
+    SetOvercurrentLimit,
+)
+from evse_daemon.modules.evse_manager.state import KernelConfig, State
+from evse_daemon.modules.evse_manager.work import Work
+from evse_daemon.types.evse_manager import Limits
+
+RETRY_STORE_S = 10.0
+"""How long after a failed commit of a transaction's end it is tried again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Effects:
+    """What is to be done, in two lanes, and the result of a command."""
+
+    board: tuple[BoardEffect, ...]
+    journal: tuple[JournalEffect, ...]
+    reply: bool | None
+
+
+def step(
+    config: KernelConfig, state: State, event: events.Event, now_s: float, utc: str, fresh_id: str
+) -> tuple[State, Effects]:
+    """The state after an event, and the effects.
+
+    Args:
+        config: the kernel's settings.
+        state: the state before.
+        event: what happened.
+        now_s: monotonic seconds.
+        utc: the time of day in RFC 3339, to stamp what is announced.
+        fresh_id: the id of a session that starts in this step.
+    """
+    work = Work(config, state, event, now_s, utc, fresh_id)
+    _take_over(work, event)
+    faults.judge(work)
+    _deadlines(work)
+    while True:
+        before = (work.state.charger, work.state.pilot.power_commanded, work.state.inoperative)
+        charger.settle(work)
+        faults.judge(work)
+        control_pilot.switch_power(work)
+        if before == (work.state.charger, work.state.pilot.power_commanded, work.state.inoperative):
+            break
+    control_pilot.follow_lock(work)
+    board = sorted(work.board, key=lambda effect: not (isinstance(effect, AllowPower) and not effect.on))
+    return work.state, Effects(tuple(board), tuple(work.journal), work.reply)
+
+
+def next_deadline_s(config: KernelConfig, state: State) -> float | None:
+    """When the state wants a Tick at the latest; None where nothing is pending."""
+    return min(_named_deadlines(config, state), default=None)
+
+
+def _take_over(work: Work, event: events.Event) -> None:
+    state = work.state
+    match event:
+        case events.MeterSample():
+            _meter_sample(work, event)
+        case events.Tick():
+            pass
+        case events.LimitChanged(limit_a, until_s):
+            _limit(work, limit_a, until_s)
+        case events.CpChanged(cp):
+            control_pilot.cp_changed(work, cp)
+        case events.ContactorChanged(closed):
+            control_pilot.contactor_changed(work, closed)
+        case events.CausesChanged(causes):
+            state.causes = causes
+        case events.Authorize():
+            session.authorize(work, event)
+        case events.Withdraw():
+            session.withdraw(work)
+        case events.Stop():
+            work.reply = session.cancel(work, event)
+        case events.Pause() | events.Resume():
+            work.reply = state.session.transaction
+            if state.session.transaction:
+                state.session.paused_by_user = isinstance(event, events.Pause)
+        case events.EnableDisable(connector_id, source):
+            state.table = enable_table.update(state.table, source)
+            state.decided_by = enable_table.decide(state.table)
+            state.commanded_connector = connector_id
+            work.reply = enable_table.enables(state.decided_by)
+        case events.ForceUnlock():
+            _force_unlock(work)
+        case events.CapabilitiesChanged(capabilities):
+            state.capabilities = capabilities
+            work.publish(EvseManager.hw_capabilities, capabilities)
+        case events.ProximityChanged(cable_limit_a):
+            state.cable_limit_a = cable_limit_a
+            _tell_limits(work)
+        case events.LockDone(request_id, error):
+            control_pilot.lock_done(work, request_id, error)
+        case events.MeterStarted(request_id, response):
+            if state.session.starting == "meter" and request_id == state.session.request_id:
+                session.meter_started(work, response)
+        case events.MeterStopped(request_id, stopped):
+            if state.session.ending and request_id == state.session.request_id:
+                session.meter_stopped(work, stopped)
+        case events.Committed(request_id, error):
+            _committed(work, request_id, error)
+        case events.BoardFailed(message):
+            faults.raise_own(work, "evse_manager/Internal", message, sub_type="Board")
+        case events.Boot():
+            _boot(work, event)
+        case events.ExternalReady():
+            work.reply = state.waiting_for_external_ready or state.charger != "Starting"
+            if state.waiting_for_external_ready:
+                _begin(work)
+
+
+def _boot(work: Work, event: events.Boot) -> None:
+    """No power is allowed, whatever was before (design rule 6)."""
+    if work.state.charger != "Starting":
+        return
+    work.board.append(AllowPower(on=False))
+    work.publish(EvseManager.evse_id, work.config.evse_id)
+    _tell_limits(work)
+    for record in event.unfinished:
+        session.end_unfinished(work, record)
+    work.state.waiting_for_external_ready = event.wait_for_external_ready
+    work.publish(EvseManager.waiting_for_external_ready, event.wait_for_external_ready)
+    if not event.wait_for_external_ready:
+        _begin(work)
+
+
+def _begin(work: Work) -> None:
+    state = work.state
+    state.waiting_for_external_ready = False
+    control_pilot.enable_board(work, on=True)
+    if guards.enabled(state):
+        work.announce("Enabled", **charger.source_details(work))
+        charger.enter_idle(work)
+    else:
+        charger.enter_disabled(work)
+    work.publish(EvseManager.ready, True)
+    state.table = enable_table.update(state.table, enable_table.AT_START)
+    state.decided_by = enable_table.decide(state.table)
+
+
+def _meter_sample(work: Work, event: events.MeterSample) -> None:
+    """The newest sample; one that runs backwards in a transaction is not believed: energy never falls."""
+    last, state = work.state.meter, work.state
+    if (
+        last is not None
+        and state.session.transaction
+        and event.value.energy_Wh_import.total < last.energy_Wh_import.total
+    ):
+        return
+    state.meter = event.value
+
+
+def _limit(work: Work, limit_a: float, until_s: float) -> None:
+    work.state.limit_a = max(0.0, limit_a)
+    work.state.limit_until_s = until_s
+    _tell_limits(work)
+
+
+def _tell_limits(work: Work) -> None:
+    """The current in force, to the board's own over-current guard and to everybody."""
+    state = work.state
+    current_a = guards.budget_a(state, work.now_s)
+    if current_a != state.overcurrent_limit_a:
+        state.overcurrent_limit_a = current_a
+        work.board.append(SetOvercurrentLimit(current_a))
+    phases = state.capabilities.max_phase_count_import if state.capabilities is not None else 1
+    work.publish(
+        EvseManager.limits,
+        Limits(uuid=work.config.module_id, max_current=current_a, nr_of_phases_available=phases),
+    )
+
+
+def _force_unlock(work: Work) -> None:
+    work.reply = work.config.has_connector_lock
+    if not work.config.has_connector_lock:
+        return
+    session.cancel(work, events.Stop("UnlockCommand"))
+    pilot = work.state.pilot
+    pilot.force_unlocked = pilot.plugged
+    pilot.lock_error = None
+    if pilot.lock == "unlocked":
+        pilot.lock = "unknown"  # so that it is commanded again: somebody stands there and pulls
+
+
+def _committed(work: Work, request_id: int, error: str | None) -> None:
+    now = work.state.session
+    if now.starting == "commit" and request_id == now.request_id:
+        session.start_committed(work, error)
+        return
+    session.end_committed(work, request_id, error, RETRY_STORE_S)
+
+
+def _deadlines(work: Work) -> None:
+    """What is due by now."""
+    state, now_s = work.state, work.now_s
+    if state.limit_a > 0.0 and now_s >= state.limit_until_s:
+        state.limit_a = 0.0
+        _tell_limits(work)
+    control_pilot.contactor_deadlines(work)
+    control_pilot.lock_deadline(work)
+    now = state.session
+    if now.request_by_s is not None and now_s >= now.request_by_s:
+        if now.starting == "meter":
+            session.meter_started(work, None)
+        elif now.starting == "commit":
+            session.start_committed(work, "the store did not answer")
+        elif now.ending:
+            session.meter_stopped(work, None)
+    session.retry_ends(work)
+
+
+def _named_deadlines(config: KernelConfig, state: State) -> Iterator[float]:
+    pilot, now = state.pilot, state.session
+    if state.limit_a > 0.0:
+        yield state.limit_until_s
+    if pilot.power_commanded and pilot.c1_since_s is not None:
+        yield pilot.c1_since_s + config.c1_power_off_s
+    if pilot.f_since_s is not None and pilot.plugged and pilot.lock == "locked":
+        yield pilot.f_since_s + config.unlock_in_f_s
+    for named_s in (
+        pilot.opens_by_s,
+        pilot.closes_by_s,
+        pilot.lock_by_s,
+        now.request_by_s,
+        state.retry_store_s,
+    ):
+        if named_s is not None:
+            yield named_s
+    if state.charger in ("Charging", "ChargingPausedEV"):
+        wanted = guards.budget_a(state, state.since_s)
+        if control_pilot.duty_wanted(state, config, wanted) != pilot.duty or pilot.output != "PWM":
+            yield pilot.pwm_changed_s + config.pwm_update_s
+    elif state.charger == "PrepareCharging" and state.pwm_since_s is not None:
+        yield state.pwm_since_s + (config.paused_by_ev_after_s if now.woken_up else config.wake_up_after_s)
+    elif state.charger == "T_step_EF":
+        yield state.since_s + config.wake_up_f_s + (config.wake_up_x1_s if pilot.output == "X1" else 0.0)

@@ -1,0 +1,110 @@
+"""Every topic there is; no topic is written by hand anywhere else.
+
+The module tree is under the everest prefix (F/lib/config.cpp: ``{prefix}modules/{id}/impl/{impl}/…``). Topics for
+other programs (everest_api, everest_external) are given without the external prefix: ExternalMqtt puts it before.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+TopicKind = Literal["var", "cmd", "response", "error"]
+
+
+@dataclass(frozen=True, slots=True)
+class TreeTopic:
+    """A topic of the module tree, taken apart."""
+
+    kind: TopicKind
+    module_id: str
+    implementation_id: str
+    name: str
+    caller: str = ""
+    """Of a response: who called."""
+
+
+class Topics:
+    """The topics of one station."""
+
+    def __init__(self, everest_prefix: str = "everest", external_prefix: str = "") -> None:
+        self.name = everest_prefix.strip("/")
+        """The everest prefix without slash: the station's name on a shared broker."""
+        self.prefix = self.name + "/"
+        self.external_prefix = external_prefix
+        self.ready = f"{self.prefix}ready"
+        self.shutdown = f"{self.prefix}shutdown"
+        self.status = f"evse_daemon/{self.name}/status"
+        self.all_commands = f"{self.prefix}modules/+/impl/+/cmd/+"
+
+    def module_ready(self, module_id: str) -> str:
+        return f"{self.prefix}modules/{module_id}/ready"
+
+    def module_metadata(self, module_id: str) -> str:
+        return f"{self.prefix}modules/{module_id}/metadata"
+
+    def var(self, module_id: str, implementation_id: str, name: str) -> str:
+        return f"{self.prefix}modules/{module_id}/impl/{implementation_id}/var/{name}"
+
+    def command(self, module_id: str, implementation_id: str, name: str) -> str:
+        return f"{self.prefix}modules/{module_id}/impl/{implementation_id}/cmd/{name}"
+
+    def response(self, module_id: str, implementation_id: str, name: str, caller: str) -> str:
+        return f"{self.command(module_id, implementation_id, name)}/response/{caller}"
+
+    def error(self, module_id: str, implementation_id: str, type_: str) -> str:
+        return f"{self.prefix}modules/{module_id}/impl/{implementation_id}/error/{type_}"
+
+    def parse(self, topic: str) -> TreeTopic | None:
+        """A topic of the module tree in its parts; None for any other."""
+        if not topic.startswith(self.prefix):
+            return None
+        parts = topic[len(self.prefix) :].split("/")
+        match parts:
+            case ["modules", module_id, "impl", implementation_id, "var", name]:
+                return TreeTopic("var", module_id, implementation_id, name)
+            case ["modules", module_id, "impl", implementation_id, "cmd", name]:
+                return TreeTopic("cmd", module_id, implementation_id, name)
+            case ["modules", module_id, "impl", implementation_id, "cmd", name, "response", caller]:
+                return TreeTopic("response", module_id, implementation_id, name, caller)
+            case ["modules", module_id, "impl", implementation_id, "error", namespace, name]:
+                return TreeTopic("error", module_id, implementation_id, f"{namespace}/{name}")
+        return None
+
+
+# The public API (seed 003; EVerest's modules/API/API). `evse` is the module id of the EvseManager.
+
+API_CONNECTORS = "everest_api/connectors"
+API_OCPP_CONNECTION_STATUS = "everest_api/ocpp/var/connection_status"
+
+
+def api_var(evse: str, name: str) -> str:
+    return f"everest_api/{evse}/var/{name}"
+
+
+def api_command(evse: str, name: str) -> str:
+    return f"everest_api/{evse}/cmd/{name}"
+
+
+# What EVerest's Node-RED flows use (EvManager, EvseManager). `number` is the option
+# connector_id of the module.
+
+
+def carsim_command(number: int, name: str) -> str:
+    return f"everest_external/nodered/{number}/carsim/cmd/{name}"
+
+
+def carsim_error(number: int) -> str:
+    return f"everest_external/nodered/{number}/carsim/error"
+
+
+def nodered_state(number: int, name: str) -> str:
+    return f"everest_external/nodered/{number}/state/{name}"
+
+
+def nodered_command(number: int, name: str) -> str:
+    return f"everest_external/nodered/{number}/cmd/{name}"
+
+
+def nodered_powermeter(number: int, name: str) -> str:
+    return f"everest_external/nodered/{number}/powermeter/{name}"

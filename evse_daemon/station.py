@@ -1,0 +1,147 @@
+"""A running station: builds the modules of a configuration, joins them, supervises them, makes the outputs safe."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable, Coroutine
+from functools import partial
+from typing import Any
+
+import structlog
+
+from evse_daemon.config.model import RunConfig
+from evse_daemon.framework.bus import Bus, Inbox, InboxOverflowError
+from evse_daemon.framework.calls import CallIds
+from evse_daemon.framework.clock import Clock
+from evse_daemon.framework.module import Context, ExternalMqtt, Journal, Module
+
+log = structlog.get_logger(__name__)
+
+
+class Station:
+    """The modules of one configuration on one bus.
+
+    Args:
+        config: the run configuration.
+        clock: the control clock.
+        journal: where transactions are kept.
+        schedule: runs a function soon; ``loop.call_soon``.
+    """
+
+    def __init__(
+        self, config: RunConfig, clock: Clock, journal: Journal, schedule: Callable[[Callable[[], None]], Any]
+    ) -> None:
+        self.config = config
+        self.bus = Bus(clock, schedule, CallIds(config.settings.mqtt_everest_prefix), self._failed)
+        self.modules: dict[str, Module] = {}
+        self._clock = clock
+        self._journal = journal
+        self._failures: Counter[str] = Counter()
+        self._inboxes: dict[str, Inbox] = {}
+        self._tasks: asyncio.TaskGroup | None = None
+        self._running: set[asyncio.Task[None]] = set()
+
+    def build(self, mqtt: ExternalMqtt) -> None:
+        """Constructs, connects and initialises every module.
+
+        Raises:
+            RuntimeError: a module class leaves a command of its interfaces unhandled.
+        """
+        contexts: dict[str, Context] = {}
+        for module_id, entry in self.config.modules.items():
+            inbox = self._inboxes[module_id] = Inbox(self.bus, module_id)
+            contexts[module_id] = Context(
+                module_id=module_id,
+                bus=self.bus,
+                inbox=inbox,
+                clock=self._clock,
+                mqtt=mqtt,
+                journal=self._journal,
+                spawn=partial(self._spawn, module_id),
+                options=entry.options,
+                implementation_options=entry.implementation_options,
+                mapping=entry.mapping,
+                implementation_mappings=entry.implementation_mappings,
+                state_dir=self.config.daemon.state_dir,
+            )
+            self.modules[module_id] = entry.cls(contexts[module_id])
+        for module_id, entry in self.config.modules.items():
+            contexts[module_id].connections.update(
+                {
+                    name: [
+                        self.bus.implementations[found.module_id, found.implementation_id]
+                        for found in targets
+                    ]
+                    for name, targets in entry.connections.items()
+                }
+            )
+            self.modules[module_id].connect()
+        for module_id, module in self.modules.items():
+            module.init()
+            for name, implementation in module.implementations.items():
+                if missing := implementation.unhandled():
+                    raise RuntimeError(f"{module_id}/{name} does not handle {', '.join(missing)}")
+
+    def begin(self) -> None:
+        """Every module is initialised: they begin."""
+        for module_id, module in self.modules.items():
+            self._inboxes[module_id].put(module.ready)
+
+    async def supervise(self, until: asyncio.Event) -> None:
+        """Runs the modules' tasks until the event is set; whatever ends it, the outputs are made safe first."""
+        try:
+            async with asyncio.TaskGroup() as self._tasks:
+                end = self._tasks.create_task(until.wait(), name="until")
+                self.begin()
+                await end
+                self.make_safe()
+                for task in tuple(self._running):
+                    task.cancel()
+        finally:
+            self._tasks = None
+            self.make_safe()
+
+    def make_safe(self) -> None:
+        """Has every module command its outputs safe, and waits for nothing else."""
+        for module_id, module in self.modules.items():
+            self._guarded(module_id, module.make_safe)
+        self.bus.settle()
+
+    def _guarded(self, module_id: str, action: Callable[[], None]) -> None:
+        try:
+            action()
+        except Exception:
+            log.exception("making the outputs safe failed", module=module_id)
+
+    def _spawn(self, module_id: str, name: str, coroutine: Coroutine[Any, Any, None]) -> None:
+        assert self._tasks is not None, "tasks begin when the station does"
+        task = self._tasks.create_task(self._contained(module_id, coroutine), name=f"{module_id}: {name}")
+        self._running.add(task)
+        task.add_done_callback(self._running.discard)
+
+    async def _contained(self, module_id: str, coroutine: Coroutine[Any, Any, None]) -> None:
+        try:
+            await coroutine
+        except Exception as error:  # noqa: BLE001 - a module's failure stays in the module (design rule 9)
+            self._failed(module_id, error)
+
+    def _failed(self, module_id: str, error: Exception) -> None:
+        """An exception left a module: it recovers, or it is cut off and its peers are told."""
+        log.error("a module failed", module=module_id, exc_info=error)
+        self._failures[module_id] += 1
+        module = self.modules[module_id]
+        try:
+            goes_on = not isinstance(error, InboxOverflowError) and module.recover(
+                error, self._failures[module_id]
+            )
+        except Exception:
+            log.exception("a module could not recover", module=module_id)
+            goes_on = False
+        if goes_on or self._inboxes[module_id].closed:
+            return
+        log.error("a module is switched off: it failed for good", module=module_id)
+        self._guarded(module_id, module.make_safe)
+        self._inboxes[module_id].close()
+        for implementation in module.implementations.values():
+            implementation.lose()

@@ -1,0 +1,1 @@
+"""EVerest's types, one file per namespace (``types/NAMESPACE.yaml``), loaded when first imported."""

@@ -41,7 +41,7 @@ def module_classes() -> list[str]:
                 continue
             try:
                 module = importlib.import_module(f"{package}.{found.name}.module")
-            except ImportError:
+            except Exception:  # noqa: BLE001, S112 - names are asked for to explain a mistake elsewhere
                 continue
             names |= {
                 name for name in vars(module) if folder_of(name) == found.name and find_module_class(name)

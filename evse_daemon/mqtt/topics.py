@@ -36,6 +36,8 @@ class Topics:
         self.shutdown = f"{self.prefix}shutdown"
         self.status = f"evse_daemon/{self.name}/status"
         self.all_commands = f"{self.prefix}modules/+/impl/+/cmd/+"
+        self.can_be_retained = (self.ready, self.module_ready("+"), self.var("+", "+", "+"))
+        """Filters of the topics on which a run of this daemon may leave retained messages behind."""
 
     def module_ready(self, module_id: str) -> str:
         return f"{self.prefix}modules/{module_id}/ready"

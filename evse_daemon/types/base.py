@@ -13,7 +13,6 @@ from pydantic import (
     BaseModel,
     BeforeValidator,
     ConfigDict,
-    Field,
     GetCoreSchemaHandler,
     StringConstraints,
 )
@@ -83,6 +82,13 @@ def _exact_integer(value: Any) -> Any:
     return value
 
 
+def _of_64_bits(value: int) -> int:
+    # Not by Field(ge=…): in `x: Integer = Field(ge=1)` pydantic would let this wider bound replace the narrower.
+    if not -(2**63) <= value < 2**63:
+        raise ValueError("an integer has 64 bits at most")
+    return value
+
+
 def _rfc3339(value: str) -> str:
     value = value.upper()
     dt.datetime.fromisoformat(value)
@@ -112,7 +118,7 @@ LongString = Annotated[str, StringConstraints(max_length=MAX_LONG_STRING_LENGTH)
 JsonValue = Annotated[pydantic.JsonValue, AfterValidator(_bounded)]
 """Any JSON."""
 
-Integer = Annotated[int, Field(ge=-(2**63), lt=2**63), BeforeValidator(_exact_integer)]
+Integer = Annotated[int, BeforeValidator(_exact_integer), AfterValidator(_of_64_bits)]
 """An integer of 64 bits; a number without fraction is one (JSON Schema draft 7)."""
 
 Timestamp = Annotated[

@@ -5,7 +5,7 @@ from __future__ import annotations
 from evse_daemon.modules.evse_manager import faults, guards, pwm
 from evse_daemon.modules.evse_manager.effects import AllowPower, EnableBoard, Lock, SetF, SetPwm, SetX1
 from evse_daemon.modules.evse_manager.events import CpState
-from evse_daemon.modules.evse_manager.state import KernelConfig, State
+from evse_daemon.modules.evse_manager.state import KernelConfig, Pilot, State
 from evse_daemon.modules.evse_manager.work import Work
 
 F_ECHO_S = 1.0
@@ -164,13 +164,17 @@ def contactor_open(work: Work) -> bool:
     return not pilot.power_commanded and (not pilot.contactor_closed or welded)
 
 
+def energised(pilot: Pilot) -> bool:
+    """Whether there is, or may be, voltage at the connector."""
+    return pilot.contactor_closed or pilot.power_commanded or pilot.opens_by_s is not None
+
+
 def follow_lock(work: Work) -> None:
     """Locks and unlocks the connector; it stays locked while the contactor is or may be closed (IECStateMachine.cpp:489)."""
     pilot, config = work.state.pilot, work.config
     if not config.has_connector_lock or pilot.lock in ("locking", "unlocking"):
         return
-    energised = pilot.contactor_closed or pilot.power_commanded or pilot.opens_by_s is not None
-    if energised:
+    if energised(pilot):
         want: bool | None = True
     elif pilot.cp in ("B", "C", "D"):
         allowed = work.state.session.authorized or not config.unlock_when_deauthorized

@@ -239,7 +239,7 @@ def _named_deadlines(config: KernelConfig, state: State) -> Iterator[float]:
         yield state.limit_until_s
     if pilot.power_commanded and pilot.c1_since_s is not None:
         yield pilot.c1_since_s + config.c1_power_off_s
-    if pilot.f_since_s is not None and pilot.plugged and pilot.lock == "locked":
+    if pilot.f_since_s is not None and pilot.lock == "locked" and not control_pilot.energised(pilot):
         yield pilot.f_since_s + config.unlock_in_f_s
     for named_s in (
         pilot.opens_by_s,

@@ -1,0 +1,121 @@
+"""The command line: what is asked for, handed to the file of that name."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from evse_daemon import __version__
+from evse_daemon.cli.exit_codes import ExitCode
+
+EXAMPLES = """\
+examples:
+  evse-daemon simulate                    a charger, its board, a car and a broker on this machine
+  evse-daemon simulate --demo --speed 10  as above, charging by itself, ten times as fast
+  evse-daemon check-config config.yaml    every problem of a configuration, with its line
+  evse-daemon run config.yaml             run the charger that the configuration describes
+
+exit status:
+  0 done   1 failed   2 wrong usage   3 bad configuration   4 broker not reachable
+  5 another station is online under this prefix
+"""
+
+
+def _positive(text: str) -> float:
+    value = float(text)
+    if not 0.0 < value <= 100.0:
+        raise argparse.ArgumentTypeError(f"{text} is not between 0 and 100")
+    return value
+
+
+def parser() -> argparse.ArgumentParser:
+    top = argparse.ArgumentParser(
+        prog="evse-daemon",
+        description="The software of an electric-vehicle charger, on the MQTT topic tree of EVerest.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    top.add_argument("--version", action="version", version=f"evse-daemon {__version__}")
+    commands = top.add_subparsers(dest="command", metavar="COMMAND", required=True)
+
+    run = commands.add_parser(
+        "run",
+        help="run the charger that a configuration describes",
+        description="Runs until SIGTERM or Ctrl-C; the outputs are made safe before it ends.",
+        epilog="example:\n  evse-daemon run /etc/evse-daemon/config.yaml",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    run.add_argument("config", type=Path, metavar="CONFIG", help="EVerest run configuration (YAML)")
+    run.add_argument(
+        "--state-dir", type=Path, help="where transactions are kept (default: daemon.state_dir, else ./state)"
+    )
+
+    simulate = commands.add_parser(
+        "simulate",
+        help="run a whole charger without hardware",
+        description="A charger, its board, a car and, if there is none, a broker.",
+        epilog=(
+            "examples:\n"
+            "  evse-daemon simulate --demo --speed 10\n"
+            "  evse-daemon simulate --prefix my_station --broker 192.0.2.7:1883"
+        ),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    simulate.add_argument("--config", type=Path, help="another configuration than the built-in one")
+    simulate.add_argument("--demo", action="store_true", help="the car comes, charges and leaves by itself")
+    simulate.add_argument(
+        "--speed", type=_positive, default=1.0, metavar="N", help="the simulated world runs N times as fast"
+    )
+    simulate.add_argument("--prefix", help="everest prefix of the topics (default: everest)")
+    simulate.add_argument("--broker", metavar="HOST[:PORT]", help="use this broker and no other")
+    simulate.add_argument("--socket", metavar="PATH", help="use the broker at this Unix socket and no other")
+    simulate.add_argument(
+        "--dialect", choices=("documented", "everest", "classic"), help="form of the messages"
+    )
+    simulate.add_argument(
+        "--log-level",
+        choices=("debug", "info", "warning", "error"),
+        default="warning",
+        help="of the log on stderr",
+    )
+
+    check = commands.add_parser(
+        "check-config",
+        help="find every problem of a configuration",
+        description="Reads a configuration and reports all problems at once, each with its line and a hint.",
+        epilog="example:\n  evse-daemon check-config config.yaml --json",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    check.add_argument("config", type=Path, metavar="CONFIG", help="EVerest run configuration (YAML)")
+    check.add_argument("--json", action="store_true", help="the report as JSON")
+    return top
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the command line; returns the exit status."""
+    arguments = parser().parse_args(argv)
+    try:
+        match arguments.command:
+            case "check-config":
+                from evse_daemon.cli.check_config import run as check_config
+
+                return check_config(arguments.config, json=arguments.json)
+            case "simulate":
+                from evse_daemon.cli.simulate import simulate
+
+                return simulate(arguments, os.environ)
+            case _:
+                from evse_daemon.cli.run import run
+
+                return run(arguments.config, arguments.state_dir, os.environ)
+    except BrokenPipeError:
+        # Whoever read our output has gone; there is nobody to tell.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return ExitCode.FAILED
+
+
+if __name__ == "__main__":
+    sys.exit(main())

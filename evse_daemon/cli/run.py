@@ -1,0 +1,120 @@
+"""``evse-daemon run``: a station until it is told to end."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import signal
+import sys
+from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import structlog
+
+from evse_daemon import __version__
+from evse_daemon.cli.exit_codes import ExitCode
+from evse_daemon.config import ConfigurationError, RunConfig, load
+from evse_daemon.framework import log as logging_setup
+from evse_daemon.framework.bus import Tap
+from evse_daemon.framework.clock import RealClock
+from evse_daemon.framework.module import Journal
+from evse_daemon.mqtt.connections import MqttBroker
+from evse_daemon.mqtt.gateway import Gateway
+from evse_daemon.mqtt.settings import BrokerSettings
+from evse_daemon.mqtt.topics import Topics
+from evse_daemon.mqtt.unreachable import BrokerUnreachable
+from evse_daemon.station import Station
+from evse_daemon.store import SqliteJournal, StoreError
+
+log = structlog.get_logger("evse_daemon")
+
+
+def run(config_path: Path, state_dir: Path | None, environ: Mapping[str, str]) -> int:
+    """Runs the station of a configuration file; returns the exit status."""
+    try:
+        config = load(config_path, environ)
+    except ConfigurationError as error:
+        print(error, file=sys.stderr)
+        return ExitCode.CONFIGURATION
+    folder = state_dir or config.daemon.state_dir or Path("state")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        print(f"transactions cannot be stored in {folder}: {error}", file=sys.stderr)
+        return ExitCode.FAILED
+    writer = logging_setup.configure(config.daemon.log_level, config.daemon.log_format)
+    try:
+        return asyncio.run(_run(config, folder))
+    finally:
+        writer.close()
+
+
+async def _run(config: RunConfig, state_dir: Path) -> int:
+    for warning in config.warnings:
+        log.warning(warning.message, where=f"{config.file}:{warning.line}")
+    try:
+        journal = SqliteJournal(state_dir / "journal.db", asyncio.get_running_loop())
+    except (OSError, StoreError) as error:
+        print(f"transactions cannot be stored in {state_dir}: {error}", file=sys.stderr)
+        return ExitCode.FAILED
+    try:
+        return await run_station(config, config.broker(), journal)
+    finally:
+        journal.close()
+
+
+async def run_station(
+    config: RunConfig,
+    broker: BrokerSettings,
+    journal: Journal,
+    *,
+    speed: float = 1.0,
+    taps: Callable[[Station], list[Tap]] | None = None,
+    started: Callable[[], Awaitable[Any]] | None = None,
+) -> int:
+    """Runs a station on a broker until SIGTERM or SIGINT; returns the exit status.
+
+    Args:
+        config: the run configuration.
+        broker: where it is seen.
+        journal: where transactions are kept.
+        speed: control seconds in each real second.
+        taps: further observers of the bus.
+        started: called when the station is ready.
+    """
+    until = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, until.set)
+    station = Station(config, RealClock(speed), journal, loop.call_soon)
+    topics = Topics(config.settings.mqtt_everest_prefix, config.settings.mqtt_external_prefix)
+    gateway = Gateway(station.bus, topics, config.daemon.mqtt_dialect, MqttBroker(broker, topics.name))
+    station.bus.taps.append(gateway)
+    if taps is not None:
+        station.bus.taps.extend(taps(station))
+    station.build(gateway.external)
+    for module_id, module in station.modules.items():
+        gateway.module_created(module_id, type(module).__name__)
+        gateway.module_ready(module_id)
+    try:
+        await gateway.start()
+    except BrokerUnreachable as error:
+        station.make_safe()
+        print(error, file=sys.stderr)
+        return ExitCode.BROKER
+    try:
+        gateway.all_ready()
+        log.info("ready", version=__version__, modules=len(station.modules), broker=broker.describe())
+        if started is not None:
+            await started()
+        # What lives now lives long: the collector need not look at it again, and pauses stay short.
+        gc.collect()
+        gc.freeze()
+        await station.supervise(until)
+    finally:
+        station.make_safe()
+        gateway.begin_shutdown()
+        await gateway.stop()
+    log.info("ended; the outputs are safe")
+    return ExitCode.OK

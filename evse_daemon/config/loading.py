@@ -1,0 +1,102 @@
+"""Reads a run configuration: the file, what the environment overrides, and the module classes it names."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from evse_daemon.config.document import MAX_BYTES, Item, parse
+from evse_daemon.config.environment import effective_daemon, effective_settings
+from evse_daemon.config.model import DaemonSettings, RunConfig, Settings, broker_settings
+from evse_daemon.config.modules import read_modules
+from evse_daemon.config.options import validated
+from evse_daemon.config.problems import ConfigurationError, Report, suggestion
+
+SECTIONS = ("settings", "active_modules", "daemon", "x-module-layout")
+
+
+def load(path: Path | str, environ: Mapping[str, str]) -> RunConfig:
+    """The configuration of a file.
+
+    Args:
+        path: the file.
+        environ: the environment variables that may override it; see config/environment.py.
+
+    Raises:
+        ConfigurationError: with every problem that was found.
+    """
+    file = Path(path)
+    report = Report(str(path))
+    try:
+        with file.open("rb") as stream:
+            content = stream.read(MAX_BYTES + 1)
+    except (OSError, ValueError) as error:
+        reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
+        report.problem(None, "", f"the configuration cannot be read: {reason}")
+        raise ConfigurationError(report.problems) from None
+    if len(content) > MAX_BYTES:
+        report.problem(
+            None, "", f"the file is larger than {MAX_BYTES >> 20} MiB; this cannot be a configuration"
+        )
+        raise ConfigurationError(report.problems)
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        report.problem(line, "", "this is not a text in UTF-8", "save the file as UTF-8")
+        raise ConfigurationError(report.problems) from None
+    return _run_config(text, environ, report, file.absolute().parent)
+
+
+def load_text(text: str, environ: Mapping[str, str] | None = None, file: str = "configuration") -> RunConfig:
+    """The configuration that a text holds; messages name it ``file``.
+
+    Raises:
+        ConfigurationError: with every problem that was found.
+    """
+    return _run_config(text, environ or {}, Report(file), None)
+
+
+def _run_config(text: str, environ: Mapping[str, str], report: Report, folder: Path | None) -> RunConfig:
+    document = parse(text, report)
+    if document is None:
+        raise ConfigurationError(report.problems)
+    if not isinstance(document.value, dict):
+        report.problem(
+            document.line, "", f"the file must be a mapping with `active_modules:`, not {document.describe()}"
+        )
+        raise ConfigurationError(report.problems)
+    for name, item in document.mapping.items():
+        if name not in SECTIONS:
+            report.problem(
+                item.line, name, f"unknown section {name!r}", suggestion(name, SECTIONS, "sections")
+            )
+
+    settings_item = _section(document, "settings")
+    settings = validated(Settings, settings_item, "settings", "settings", report, what="key")
+    settings = effective_settings(settings or Settings(), settings_item, environ, report)
+    daemon_item = _section(document, "daemon")
+    daemon = validated(DaemonSettings, daemon_item, "daemon", "daemon", report, what="key", folder=folder)
+    daemon = effective_daemon(daemon or DaemonSettings(), environ, report)
+    try:
+        broker_settings(settings, daemon)
+    except ValueError as error:
+        place = daemon_item.at(("broker",)) or daemon_item
+        report.problem(place.line, "daemon.broker", str(error))
+
+    active_modules = document.mapping.get("active_modules")
+    modules = {}
+    if active_modules is None:
+        report.problem(document.line, "active_modules", "the section `active_modules:` is missing")
+    else:
+        modules = read_modules(active_modules, report)
+    if report.problems:
+        raise ConfigurationError(report.problems)
+    return RunConfig(report.file, settings, daemon, modules, tuple(report.warnings))
+
+
+def _section(document: Item, name: str) -> Item:
+    item = document.mapping.get(name)
+    if item is None or item.value is None:
+        return Item({}, document.line if item is None else item.line)
+    return item

@@ -1,0 +1,1 @@
+"""API: the public topics of EVerest for other programs (seed 003)."""

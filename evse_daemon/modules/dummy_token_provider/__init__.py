@@ -1,0 +1,1 @@
+"""DummyTokenProvider: presents one token for each session."""

@@ -1,0 +1,1 @@
+"""DummyTokenProviderManual: presents the tokens that MQTT clients send."""

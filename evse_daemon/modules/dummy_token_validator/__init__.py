@@ -1,0 +1,1 @@
+"""DummyTokenValidator: gives every token the same answer."""

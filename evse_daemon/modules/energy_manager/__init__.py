@@ -1,0 +1,1 @@
+"""EnergyManager: shares the current of the energy tree among its EVSEs."""

@@ -1,0 +1,280 @@
+"""A connection to the broker that stays: it reconnects, keeps what is not acknowledged, and delivers it once.
+
+Two kinds, by `clean`. The subscribing one makes every CONNECT with clean session, so that nothing is queued for it
+while it is away. The publishing one keeps its session over reconnects, which makes QoS 2 exactly once, but not over
+a restart of the process: what a former process left half-delivered at the broker is thrown away first.
+"""
+
+import asyncio
+import random
+import time
+from collections.abc import Callable, Sequence
+
+import structlog
+
+from evse_daemon.mqtt.link import Inbound, Link, Receiver, Will
+from evse_daemon.mqtt.settings import BrokerSettings
+from evse_daemon.mqtt.unreachable import BrokerUnreachable, ClosedEarly, Refused
+from evse_daemon.mqtt.window import Undelivered, Window
+
+__all__ = ["BrokerUnreachable", "Inbound", "MqttConnection", "Undelivered", "Will"]
+
+MAX_PAYLOAD_BYTES = 256 * 1024
+STOP_WITHIN_S = 1.0
+_PAUSE_MIN_S, _PAUSE_MAX_S = 0.2, 5.0
+_QUIET_S = 10.0
+_FAILURES = (OSError, TimeoutError, BrokerUnreachable, ClosedEarly, Refused)
+
+_log = structlog.get_logger(__name__)
+
+
+class MqttConnection:
+    """One MQTT 3.1.1 connection. Callbacks are plain functions, called in the event loop; they must not block."""
+
+    def __init__(
+        self,
+        name: str,
+        client_id: str,
+        settings: BrokerSettings,
+        *,
+        clean: bool,
+        will: Will | None = None,
+        on_message: Callable[[Inbound], None] | None = None,
+        on_state: Callable[[bool], None] | None = None,
+        subscriptions: Sequence[tuple[str, int]] = (),
+        max_payload_bytes: int = MAX_PAYLOAD_BYTES,
+    ) -> None:
+        if subscriptions and not clean:
+            raise ValueError(
+                "a connection that subscribes must be clean: a kept session would queue old messages"
+            )
+        self.name = name
+        self.settings = settings
+        self.refused_subscriptions: list[str] = []
+        self._client_id = client_id
+        self._clean = clean
+        self._will = will
+        self._on_message = on_message
+        self._on_state = on_state
+        self._subscriptions = tuple(subscriptions)
+        self._receiver = Receiver(self._deliver, self._oversize, self._ended, max_payload_bytes)
+        self._window = Window()
+        self._link: Link | None = None
+        self._lost = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+        self._purged = clean
+        self._connected = False
+        self._oversized = _Seldom()
+        self._raised = _Seldom()
+
+    @property
+    def connected(self) -> bool:
+        """Logged in, and where there are subscriptions, subscribed."""
+        return self._connected
+
+    @property
+    def unacknowledged(self) -> int:
+        """Messages of QoS 1 and 2 that the broker does not have yet."""
+        return self._window.unacknowledged
+
+    @property
+    def dropped(self) -> int:
+        """Messages of QoS 0 dropped because there was no connection, or one that was full."""
+        return self._window.dropped
+
+    async def start(self, *, required: bool = True) -> None:
+        """Make the first connection and keep it from then on.
+
+        If the broker cannot be used, BrokerUnreachable says why. With `required=False` that is only logged, and the
+        attempts go on in the background.
+        """
+        if self._task is not None:
+            raise RuntimeError(f"the MQTT connection {self.name} is started already")
+        try:
+            await self._connect()
+        except _FAILURES as exc:
+            text = self.settings.explain(exc)
+            if required:
+                raise BrokerUnreachable(text) from exc
+            _log.warning("MQTT broker not reached, trying on", connection=self.name, reason=text)
+            self._lost.set()
+        self._task = asyncio.create_task(self._keep_connected(), name=f"mqtt {self.name}")
+
+    async def stop(self) -> None:
+        """Wait for outstanding acknowledgements, at most a second, then say DISCONNECT. Never raises or hangs."""
+        await self._end_task()
+        link = self._link
+        if link is not None:
+            try:
+                async with asyncio.timeout(STOP_WITHIN_S):
+                    await self._window.drained()
+            except TimeoutError:
+                _log.warning(
+                    "MQTT messages not acknowledged at the end",
+                    connection=self.name,
+                    messages=self._window.unacknowledged,
+                )
+            await link.close()
+        self._window.fail(f"the MQTT connection {self.name} was stopped")
+
+    async def abort(self) -> None:
+        """End as a crash would: no DISCONNECT, nothing awaited, no reconnect."""
+        await self._end_task()
+        link = self._link
+        if link is not None:
+            link.abort()
+            await link.gone()
+        self._window.fail(f"the MQTT connection {self.name} was aborted")
+
+    def drop_link(self) -> None:
+        """Close the socket without DISCONNECT; the connection is made anew. For tests and fault injection."""
+        if self._link is not None:
+            self._link.abort("dropped on purpose")
+
+    async def publish(self, topic: str, payload: bytes | str, qos: int = 0, retain: bool = False) -> None:
+        """Until the broker has acknowledged it (PUBACK, PUBCOMP). QoS 0: until it was sent, or dropped."""
+        await self._window.submit(topic, payload, qos, retain)
+
+    async def send(
+        self, topic: str, payload: bytes | str, qos: int = 0, retain: bool = False
+    ) -> asyncio.Future[None]:
+        """Until the message is in the window of 16; the future is done when the broker has it.
+
+        For one sender that keeps the window full. Cancelled while it waits, the message is not sent.
+        """
+        return await self._window.send(topic, payload, qos, retain)
+
+    def submit(
+        self, topic: str, payload: bytes | str, qos: int = 0, retain: bool = False
+    ) -> asyncio.Future[None]:
+        """As `send` without waiting: what does not fit the window is queued, without a bound."""
+        return self._window.submit(topic, payload, qos, retain)
+
+    async def _keep_connected(self) -> None:
+        pause, since = _PAUSE_MIN_S, time.monotonic()
+        told = ""
+        while True:
+            await self._lost.wait()
+            if time.monotonic() - since >= pause:
+                pause = _PAUSE_MIN_S
+            while True:
+                await asyncio.sleep(pause * random.uniform(0.5, 1))
+                pause = min(2 * pause, _PAUSE_MAX_S)
+                try:
+                    await self._connect()
+                except _FAILURES as exc:
+                    text = self.settings.explain(exc)
+                    if text != told:
+                        told = text
+                        _log.warning("MQTT broker not reached, trying on", connection=self.name, reason=text)
+                except Exception:  # noqa: BLE001 - whatever it is, the next attempt may succeed
+                    _log.exception("MQTT connection attempt failed", connection=self.name)
+                else:
+                    break
+            told, since = "", time.monotonic()
+            _log.info("MQTT broker reached again", connection=self.name, broker=self.settings.describe())
+
+    async def _connect(self) -> None:
+        async with asyncio.timeout(self.settings.connect_timeout_s):
+            if not self._purged:
+                await self._purge()
+                self._purged = True
+            await self._login()
+
+    async def _purge(self) -> None:
+        """End the session of a former process, with all that it left half-delivered."""
+        link = Link(self.settings, Receiver(_ignore, _ignore, _ignore, MAX_PAYLOAD_BYTES))
+        await link.open(self._client_id, clean=True, will=None)
+        await link.close()
+
+    async def _login(self) -> None:
+        link = Link(self.settings, self._receiver, self._window)
+        self._link = link
+        self._lost.clear()
+        try:
+            session_present = await link.open(self._client_id, clean=self._clean, will=self._will)
+            self.refused_subscriptions = await link.subscribe(self._subscriptions)
+        except BaseException:
+            self._link = None
+            link.abort()
+            raise
+        for topic in self.refused_subscriptions:
+            _log.error("MQTT subscription refused by the broker", connection=self.name, topic=topic)
+        if self._link is not link:
+            raise ClosedEarly(None)
+        self._window.attach(link, session_present=session_present and not self._clean)
+        self._set_connected(True)
+
+    def _ended(self, link: Link) -> None:
+        if link is not self._link:
+            return
+        self._link = None
+        self._lost.set()
+        if not self._connected:
+            return
+        if self._task is not None:
+            _log.warning("MQTT connection lost", connection=self.name, reason=link.reason)
+        self._window.detach()
+        self._set_connected(False)
+
+    async def _end_task(self) -> None:
+        task, self._task = self._task, None
+        if task is not None:
+            task.cancel()
+            await asyncio.wait({task})
+
+    def _set_connected(self, connected: bool) -> None:
+        self._connected = connected
+        if self._on_state is not None:
+            try:
+                self._on_state(connected)
+            except Exception:  # noqa: BLE001 - the owner's fault does not end the connection
+                _log.exception("MQTT state callback failed", connection=self.name)
+
+    def _deliver(self, message: Inbound) -> None:
+        if self._on_message is None:
+            return
+        try:
+            self._on_message(message)
+        except Exception:  # noqa: BLE001 - as above
+            if self._raised.now():
+                _log.exception(
+                    "MQTT message callback failed",
+                    connection=self.name,
+                    topic=message.topic,
+                    more=self._raised.suppressed(),
+                )
+
+    def _oversize(self, topic: str, size: int) -> None:
+        if self._oversized.now():
+            _log.warning(
+                "MQTT message dropped, it is too large",
+                connection=self.name,
+                topic=topic,
+                bytes=size,
+                limit=self._receiver.max_payload_bytes,
+                more=self._oversized.suppressed(),
+            )
+
+
+class _Seldom:
+    """Lets one of a kind pass every 10 s and counts the others."""
+
+    def __init__(self) -> None:
+        self._next = 0.0
+        self._suppressed = 0
+
+    def now(self) -> bool:
+        if time.monotonic() < self._next:
+            self._suppressed += 1
+            return False
+        self._next = time.monotonic() + _QUIET_S
+        return True
+
+    def suppressed(self) -> int:
+        count, self._suppressed = self._suppressed, 0
+        return count
+
+
+def _ignore(*_args: object) -> None:
+    """For what nobody wants to hear."""

@@ -1,0 +1,272 @@
+"""The gateway between bus and broker: everything on the bus appears on the topics, calls come in from them.
+
+The bus is the truth, the broker its mirror (design rule 3): nothing here is ever waited for by a module. The gateway
+is a tap of the bus. A station uses it so:
+
+    gateway = Gateway(bus, topics, "documented", MqttBroker(settings, topics.name))
+    bus.taps.append(gateway)
+    …                                   # construct modules, with gateway.external as their ExternalMqtt
+    gateway.module_created(module_id, class_name)
+    …                                   # init() of a module
+    gateway.module_ready(module_id)
+    await gateway.start()               # the two connections; subscriptions are fixed from here on
+    gateway.all_ready()                 # calls are taken
+    …
+    gateway.begin_shutdown()            # calls are answered with Shutdown
+    await gateway.stop()
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from enum import Enum, auto
+from functools import partial
+from typing import Any
+
+import structlog
+
+from evse_daemon.framework.bus import Bus, Implementation
+from evse_daemon.framework.calls import Call, CallError
+from evse_daemon.framework.errors import Error
+from evse_daemon.framework.interface import Kind, Var
+from evse_daemon.mqtt.client import BrokerUnreachable, Inbound, Will
+from evse_daemon.mqtt.connections import Broker, Connection
+from evse_daemon.mqtt.dialects import DIALECTS, Delivery, DialectName, Documented, to_json
+from evse_daemon.mqtt.external import ExternalTopics
+from evse_daemon.mqtt.outbox import Rank, Render, already
+from evse_daemon.mqtt.remote_calls import RemoteCalls, outcome_as_json
+from evse_daemon.mqtt.sender import Sender
+from evse_daemon.mqtt.topics import Topics
+
+STOP_WITHIN_S = 2.0
+COMMAND_QOS = 2
+
+_PRESENCE = Delivery(1, retain=True)
+_ONLINE, _OFFLINE = b"online", b"offline"
+_EMPTY = b""
+
+log = structlog.get_logger(__name__)
+
+
+class _Phase(Enum):
+    STARTING = auto()
+    READY = auto()
+    STOPPING = auto()
+
+
+class Gateway:
+    """The station on the broker.
+
+    Args:
+        bus: whose tap it is; append it to ``bus.taps``.
+        topics: names of everything.
+        dialect: the form of what is published.
+        broker: where the connections come from.
+        now: monotonic real seconds.
+    """
+
+    def __init__(
+        self,
+        bus: Bus,
+        topics: Topics,
+        dialect: DialectName,
+        broker: Broker,
+        *,
+        now: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._bus = bus
+        self._topics = topics
+        self._dialect = DIALECTS[dialect]
+        self._broker = broker
+        self._phase = _Phase.STARTING
+        self._ready: dict[str, Render] = {}
+        self._sender = Sender(self._connected)
+        self._calls = RemoteCalls(bus, topics, self._dialect, self._sender, self._closed, now)
+        self._subscriber: Connection | None = None
+        self.external = ExternalTopics(topics.external_prefix, self._sender, self._closed)
+        """For modules: topics outside the tree."""
+
+    @property
+    def connected(self) -> bool:
+        """Whether both connections stand."""
+        return self._sender.connected and self._subscriber is not None and self._subscriber.connected
+
+    @property
+    def waiting(self) -> int:
+        """Messages that wait for the broker."""
+        return self._sender.waiting
+
+    @property
+    def dropped(self) -> int:
+        """Messages given up because too many waited."""
+        return self._sender.dropped
+
+    # Lifecycle
+
+    def module_created(self, module_id: str, class_name: str) -> None:
+        """A module and its implementations exist."""
+        interfaces = {
+            implementation_id: implementation.interface.interface_name
+            for (owner, implementation_id), implementation in self._bus.implementations.items()
+            if owner == module_id
+        }
+        metadata = self._dialect.metadata(class_name, interfaces)
+        if metadata is not None:
+            topic = self._topics.module_metadata(module_id)
+            self._sender.event(topic, partial(to_json, metadata), self._dialect.command_delivery)
+
+    def module_ready(self, module_id: str) -> None:
+        """A module is initialised."""
+        self._publish_ready(self._topics.module_ready(module_id), self._dialect.module_ready())
+
+    def all_ready(self) -> None:
+        """Every module is initialised: from now on calls are taken."""
+        self._phase = _Phase.READY
+        self._publish_ready(self._topics.ready, self._dialect.all_ready())
+
+    async def start(self, *, required: bool = True) -> None:
+        """Makes the connections; what was published before follows at once.
+
+        Args:
+            required: False where the station may begin without its broker; it is tried for in the background.
+
+        Raises:
+            BrokerUnreachable: the text tells the user why and what to do.
+        """
+        will = Will(self._topics.status, _OFFLINE, _PRESENCE.qos, _PRESENCE.retain)
+        publisher = self._broker.publisher(will, self._sender.state_changed)
+        subscriptions = [(self._topics.all_commands, COMMAND_QOS), *self.external.subscriptions()]
+        await self._sender.start(publisher, self._clear_leftovers, required=required)
+        self._subscriber = self._broker.subscriber(subscriptions, self._receive)
+        try:
+            await self._subscriber.start(required=required)
+        except BrokerUnreachable:
+            await self._sender.stop(0)
+            raise
+
+    def begin_shutdown(self) -> None:
+        """Calls from the broker are refused from now on; what is published still goes out."""
+        self._phase = _Phase.STOPPING
+
+    async def stop(self, timeout_s: float = STOP_WITHIN_S) -> None:
+        """Answers who still waits, says that the station is gone, sends what waits, ends the connections.
+
+        It takes at most ``timeout_s`` and a second for acknowledgements, and no time without a connection.
+        """
+        self.begin_shutdown()
+        if self._subscriber is not None:
+            await self._subscriber.stop()
+        self._calls.close()
+        if self._dialect.ready_delivery.retain:
+            for topic in self._ready:
+                self._sender.event(topic, already(_EMPTY), self._dialect.ready_delivery, Rank.KEEP)
+        self._sender.event(self._topics.status, already(_OFFLINE), _PRESENCE, Rank.KEEP)
+        await self._sender.stop(timeout_s)
+
+    # Tap of the bus
+
+    def var_published(self, source: Implementation[Any], var: Var[Any], value: Any) -> None:
+        topic = self._topics.var(source.module_id, source.implementation_id, var.name)
+        render = partial(_var_as_json, self._dialect, var, value)
+        delivery = self._dialect.var_delivery(var)
+        match var.kind:
+            case Kind.TELEMETRY:
+                self._sender.telemetry(topic, render, delivery)
+            case Kind.STATE:
+                self._sender.state(topic, render, delivery)
+            case Kind.EVENT:
+                # Seed 000 has transactions at QoS 2; that marks what must not be lost, in every dialect.
+                rank = Rank.KEEP if var.qos == 2 else Rank.EVENT
+                self._sender.event(topic, render, delivery, rank)
+
+    def call_made(self, call: Call[Any]) -> None:
+        if call.external:
+            return
+        target = call.target
+        topic = self._topics.command(target.module_id, target.implementation_id, call.command.name)
+        render = partial(_call_as_json, self._dialect, call)
+        self._sender.event(topic, render, self._dialect.command_delivery, Rank.MIRROR)
+
+    def call_finished(self, call: Call[Any]) -> None:
+        if call.external:
+            self._calls.finished(call)
+            return
+        target = call.target
+        topic = self._topics.response(
+            target.module_id, target.implementation_id, call.command.name, call.origin
+        )
+        render = partial(_result_as_json, self._dialect, call)
+        self._sender.event(topic, render, self._dialect.command_delivery, Rank.MIRROR)
+
+    def error_changed(self, source: Implementation[Any], error: Error) -> None:
+        topic = self._topics.error(source.module_id, source.implementation_id, error.type)
+        render = partial(_error_as_json, self._dialect, error)
+        self._sender.event(topic, render, self._dialect.error_delivery, Rank.KEEP)
+
+    # Inside
+
+    def _closed(self) -> CallError | None:
+        match self._phase:
+            case _Phase.STARTING:
+                return CallError("NotReady", "the station is starting: not all modules are ready")
+            case _Phase.STOPPING:
+                return CallError("Shutdown", "the station is shutting down")
+            case _Phase.READY:
+                return None
+
+    def _receive(self, message: Inbound) -> None:
+        topic = self._topics.parse(message.topic)
+        if topic is not None and topic.kind == "cmd":
+            self._calls.receive(message, topic)
+        else:
+            self.external.receive(message)
+
+    def _publish_ready(self, topic: str, message: Any) -> None:
+        render = partial(to_json, message)
+        self._ready[topic] = render
+        self._sender.newest(topic, render, self._dialect.ready_delivery)
+
+    def _connected(self) -> None:
+        """A connection is made: what waits goes out, and behind it the present state.
+
+        The broker may have come back empty, and clean sessions have missed what was said.
+        """
+        self._sender.first(self._topics.status, already(_ONLINE), _PRESENCE)
+        if self._dialect.ready_delivery.retain:  # EVerest's modules take a second GlobalReady amiss
+            for topic, render in self._ready.items():
+                self._sender.newest(topic, render, self._dialect.ready_delivery)
+        self.external.refresh()
+        for source in self._bus.implementations.values():
+            if source.lost:
+                continue
+            for name, value in source.last_values.items():
+                var = source.interface.vars[name]
+                if var.kind == Kind.STATE:
+                    self.var_published(source, var, value)
+
+    async def _clear_leftovers(self) -> None:
+        """What a run that died, of whichever dialect, has left retained on the broker goes before the new."""
+        try:
+            leftovers = await self._broker.retained(self._topics.can_be_retained)
+        except BrokerUnreachable as error:
+            log.warning("retained messages of a former run could not be looked for", reason=str(error))
+            return
+        for topic in leftovers:
+            self._sender.first(topic, already(_EMPTY), _PRESENCE)
+
+
+def _var_as_json(dialect: Documented, var: Var[Any], value: Any) -> bytes:
+    return to_json(dialect.var(var.to_jsonable(value)))
+
+
+def _call_as_json(dialect: Documented, call: Call[Any]) -> bytes:
+    return to_json(dialect.command(call.id, call.origin, call.command.arguments_to_jsonable(call.arguments)))
+
+
+def _result_as_json(dialect: Documented, call: Call[Any]) -> bytes:
+    return outcome_as_json(dialect, call, call.id)
+
+
+def _error_as_json(dialect: Documented, error: Error) -> bytes:
+    return to_json(dialect.error(error))

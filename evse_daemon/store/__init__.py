@@ -1,0 +1,14 @@
+"""The durable record of transactions and operators' settings (design rule 8)."""
+
+from evse_daemon.store.journal import SqliteJournal
+from evse_daemon.store.memory import MemoryJournal
+from evse_daemon.store.record import TRANSACTION_FINISHED, TRANSACTION_STARTED, Record, StoreError
+
+__all__ = [
+    "TRANSACTION_FINISHED",
+    "TRANSACTION_STARTED",
+    "MemoryJournal",
+    "Record",
+    "SqliteJournal",
+    "StoreError",
+]

@@ -1,0 +1,223 @@
+"""The journal on SQLite: one thread writes, each record is on the disk before it is acknowledged (design rule 8)."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import queue
+import sqlite3
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import structlog
+
+from evse_daemon.store.database import open_for_reading, open_for_writing, primary_code
+from evse_daemon.store.record import TRANSACTION_STARTED, Record, StoreError, encode, session_of
+
+FILE_NAME = "journal.db"
+
+MOST_WAITING = 10_000
+"""Records that may wait for a disk that hangs; more are refused."""
+
+CLOSE_TIMEOUT_S = 5.0
+
+Done = Callable[[str | None], None]
+"""Gets None once the record is on the disk, or what went wrong; called from the event loop."""
+
+_Work = Callable[[sqlite3.Connection], None]
+
+log = structlog.get_logger(__name__)
+
+
+class SqliteJournal:
+    """The journal of one station.
+
+    No method but the reading ones raises; what goes wrong is told to ``done``. Where the file cannot be used, each
+    record tries again to open it, so that a full or read-only disk that recovers is used again.
+
+    Args:
+        path: the file; its folder is made where it is missing.
+        loop: calls ``done``.
+    """
+
+    def __init__(self, path: Path, loop: asyncio.AbstractEventLoop) -> None:
+        self._path = path
+        self._loop = loop
+        self._queue: queue.SimpleQueue[tuple[_Work | str, Done] | None] = queue.SimpleQueue()
+        self._closed = False
+        self._connection: sqlite3.Connection | None = None
+        # At once, so that a module which reads while it starts finds the schema, and a damaged file is found now.
+        self.problem = self._commit(lambda _: None)
+        """Why the file could not be used when it was opened; None where it could."""
+        if self.problem is not None:
+            log.error("no transaction can be started until the journal can be written", reason=self.problem)
+        self._thread = threading.Thread(target=self._write_all, name="journal", daemon=True)
+        self._thread.start()
+
+    def append(self, kind: str, evse: str, payload: dict[str, Any], done: Done) -> None:
+        """Commits a record; the payload may change after the call."""
+        try:
+            text, session_id = encode(payload), session_of(kind, payload)
+        except ValueError as error:
+            self._put(f"{kind} of {evse} is not stored: {error}", done)
+            return
+
+        def work(connection: sqlite3.Connection) -> None:
+            _insert(connection, kind, evse, text, session_id)
+
+        self._put(work, done)
+
+    def save_settings(self, evse: str, settings: dict[str, Any], done: Done | None = None) -> None:
+        """Commits the settings of an EVSE, in place of those before; without ``done`` a failure is logged."""
+        done = done or _log_failure
+        try:
+            text = encode(settings)
+        except ValueError as error:
+            self._put(f"the settings of {evse} are not stored: {error}", done)
+            return
+
+        def work(connection: sqlite3.Connection) -> None:
+            connection.execute("INSERT OR REPLACE INTO settings (evse, settings) VALUES (?, ?)", (evse, text))
+
+        self._put(work, done)
+
+    def open_transactions(self, evse: str) -> list[dict[str, Any]]:
+        """The payloads of the transactions that were started and not finished, oldest first; as far as committed.
+
+        Raises:
+            StoreError: the file cannot be read.
+        """
+        rows = self._read(
+            "SELECT payload FROM open_transaction JOIN record USING (evse, sequence) WHERE evse = ? ORDER BY sequence",
+            evse,
+        )
+        return [json.loads(payload) for (payload,) in rows]
+
+    def settings(self, evse: str) -> dict[str, Any]:
+        """The settings last committed for an EVSE; empty where there are none.
+
+        Raises:
+            StoreError: the file cannot be read.
+        """
+        rows = self._read("SELECT settings FROM settings WHERE evse = ?", evse)
+        return dict(json.loads(rows[0][0])) if rows else {}
+
+    def read_from(self, evse: str, sequence: int, limit: int = 1000) -> list[Record]:
+        """The records of an EVSE with this sequence number and above, in order, at most ``limit`` of them.
+
+        Raises:
+            StoreError: the file cannot be read.
+        """
+        rows = self._read(
+            "SELECT sequence, kind, payload FROM record WHERE evse = ? AND sequence >= ? ORDER BY sequence LIMIT ?",
+            evse,
+            sequence,
+            limit,
+        )
+        return [Record(evse, number, kind, json.loads(payload)) for number, kind, payload in rows]
+
+    def close(self, timeout_s: float = CLOSE_TIMEOUT_S) -> bool:
+        """Commits what waits and closes the file; False where the disk did not answer in time.
+
+        Blocks for at most ``timeout_s``. Records that come later are refused.
+        """
+        if not self._closed:
+            self._closed = True
+            self._queue.put(None)
+        self._thread.join(timeout_s)
+        if self._thread.is_alive():
+            log.error("the journal did not close in time", file=str(self._path), waiting=self._queue.qsize())
+        return not self._thread.is_alive()
+
+    def _put(self, work: _Work | str, done: Done) -> None:
+        if self._closed:
+            self._answer(done, "the journal is closed")
+        elif self._queue.qsize() >= MOST_WAITING:
+            self._answer(done, f"the disk does not answer: {MOST_WAITING} records wait")
+        else:
+            self._queue.put((work, done))
+
+    def _answer(self, done: Done, problem: str | None) -> None:
+        # A closed loop has nobody left who waits for the answer.
+        with contextlib.suppress(RuntimeError):
+            self._loop.call_soon_threadsafe(done, problem)
+
+    def _reason(self, error: Exception) -> str:
+        return f"{self._path}: {error}"
+
+    def _read(self, query: str, *parameters: Any) -> list[Any]:
+        try:
+            with contextlib.closing(open_for_reading(self._path)) as connection:
+                return connection.execute(query, parameters).fetchall()
+        except sqlite3.Error as error:
+            raise StoreError(f"the journal cannot be read: {self._reason(error)}") from None
+
+    # Below here: the writer's thread.
+
+    def _write_all(self) -> None:
+        while (item := self._queue.get()) is not None:
+            work, done = item
+            self._answer(done, work if isinstance(work, str) else self._commit(work))
+        self._drop_connection()
+
+    def _commit(self, work: _Work) -> str | None:
+        try:
+            if self._connection is None:
+                self._connection = open_for_writing(self._path)
+            self._connection.execute("BEGIN IMMEDIATE")
+            work(self._connection)
+            self._connection.execute("COMMIT")
+        except sqlite3.Error as error:
+            self._abandon(error)
+            return f"the journal cannot be written: {self._reason(error)}"
+        except Exception as error:  # noqa: BLE001 - the thread goes on, whatever happens
+            self._drop_connection()
+            return f"the journal cannot be written: {self._reason(error)}"
+        return None
+
+    def _abandon(self, error: sqlite3.Error) -> None:
+        """Takes back what was begun. After a fault of the file it is opened, and so checked, anew."""
+        if primary_code(error) not in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_FULL):
+            self._drop_connection()
+        elif self._connection is not None and self._connection.in_transaction:
+            try:
+                self._connection.execute("ROLLBACK")
+            except sqlite3.Error:
+                self._drop_connection()
+
+    def _drop_connection(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            with contextlib.suppress(sqlite3.Error):
+                connection.close()
+
+
+def _log_failure(problem: str | None) -> None:
+    if problem is not None:
+        log.error("settings are not stored", reason=problem)
+
+
+def _insert(connection: sqlite3.Connection, kind: str, evse: str, text: str, session_id: str | None) -> None:
+    (sequence,) = connection.execute(
+        "INSERT INTO sequence (evse, last) VALUES (?, (SELECT first FROM numbering))"
+        " ON CONFLICT (evse) DO UPDATE SET last = last + 1 RETURNING last",
+        (evse,),
+    ).fetchone()
+    connection.execute(
+        "INSERT INTO record (evse, sequence, kind, payload) VALUES (?, ?, ?, ?)", (evse, sequence, kind, text)
+    )
+    if session_id is None:
+        return
+    if kind == TRANSACTION_STARTED:
+        # A start that is told twice keeps its first record.
+        connection.execute(
+            "INSERT OR IGNORE INTO open_transaction (evse, session_id, sequence) VALUES (?, ?, ?)",
+            (evse, session_id, sequence),
+        )
+    else:
+        connection.execute(
+            "DELETE FROM open_transaction WHERE evse = ? AND session_id = ?", (evse, session_id)
+        )

@@ -372,6 +372,7 @@ def debian(tree: Tree, monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest
     folder = tmp_path_factory.mktemp("bin")
     debian = Debian(folder)
     monkeypatch.setenv("PATH", f"{folder}:/usr/bin:/bin")
+    monkeypatch.delenv("DEBIAN_FRONTEND", raising=False)
     monkeypatch.setattr(tree.dev, "base_python", lambda: Path("/usr/bin/python3.99"))
     monkeypatch.setattr(tree.dev, "has_venv_module", debian.installed.exists)
     return debian

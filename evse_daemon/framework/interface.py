@@ -65,21 +65,23 @@ def explain(error: ValidationError, where: str) -> str:
 class Var(Generic[T]):
     """A variable of an interface."""
 
-    def __init__(self, kind: Kind, *, retain: bool = False, qos: int | None = None) -> None:
+    def __init__(self, kind: Kind, *, retain: bool = False, qos: int | None = None, name: str = "") -> None:
         self.kind = kind
         self.retain = retain
         self.qos = qos if qos is not None else {Kind.TELEMETRY: 0, Kind.STATE: 1, Kind.EVENT: 1}[kind]
-        self.name = ""
+        self.name = name
         self.interface: type[Interface] = Interface
+        self._attribute = ""
 
     def __set_name__(self, owner: type[Interface], name: str) -> None:
-        self.name = name
+        self._attribute = name
+        self.name = self.name or name
         self.interface = owner
 
     @cached_property
     def annotation(self) -> Any:
         hints = typing.get_type_hints(self.interface, include_extras=True)
-        return typing.get_args(hints[self.name])[0]
+        return typing.get_args(hints[self._attribute])[0]
 
     @cached_property
     def adapter(self) -> TypeAdapter[T]:
@@ -163,9 +165,12 @@ class Command(Generic[P, R]):
         return f"{self.interface.interface_name}.{self.name}"
 
 
-def var(kind: Kind, *, retain: bool = False, qos: int | None = None) -> Any:
-    """Declares a variable: ``name: Var[Type] = var(Kind.STATE)``; the type is read from the annotation."""
-    return Var[Any](kind, retain=retain, qos=qos)
+def var(kind: Kind, *, retain: bool = False, qos: int | None = None, name: str = "") -> Any:
+    """Declares a variable: ``name: Var[Type] = var(Kind.STATE)``; the type is read from the annotation.
+
+    ``name`` is for a variable that shares its name with a command, which EVerest allows and a class does not.
+    """
+    return Var[Any](kind, retain=retain, qos=qos, name=name)
 
 
 def command(timeout_s: float = 10.0) -> Callable[[Callable[Concatenate[Any, P], R]], Command[P, R]]:
@@ -192,5 +197,5 @@ class Interface:
         cls.interface_name = name
         cls.error_namespaces = errors
         cls.hardware = hardware
-        cls.vars = {key: value for key, value in vars(cls).items() if isinstance(value, Var)}
+        cls.vars = {value.name: value for value in vars(cls).values() if isinstance(value, Var)}
         cls.commands = {key: value for key, value in vars(cls).items() if isinstance(value, Command)}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from evse_daemon.framework.interface import Interface, Kind, Var, command, var
-from evse_daemon.interfaces._names import rename
 from evse_daemon.types.ocpp import (
     BootNotificationResponse,
     ChangeAvailabilityRequest,
@@ -31,7 +30,7 @@ class Ocpp(Interface, name="ocpp"):
     charging_schedules: Var[ChargingSchedules] = var(Kind.STATE)
     """The composite schedules, connector 0 first."""
     connection_status: Var[ConnectionStatus] = var(Kind.STATE)
-    published_security_event: Var[SecurityEvent] = var(Kind.EVENT)
+    published_security_event: Var[SecurityEvent] = var(Kind.EVENT, name="security_event")
     event_data: Var[EventData] = var(Kind.EVENT)
     boot_notification_response: Var[BootNotificationResponse] = var(Kind.EVENT)
     ocpp_message: Var[Message] = var(Kind.EVENT)
@@ -64,6 +63,3 @@ class Ocpp(Interface, name="ocpp"):
     @command(timeout_s=10)
     def monitor_variables(self, component_variables: list[ComponentVariable]) -> None:
         """Adds variables whose changes are published as event_data."""
-
-
-rename(Ocpp.published_security_event, "security_event")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from evse_daemon.framework.interface import Interface, Kind, Var, command, var
-from evse_daemon.interfaces._names import rename
 from evse_daemon.types.ocpp import ConfigurationStatus, GetConfigurationResponse, KeyValue, SecurityEvent
 
 
@@ -12,7 +11,7 @@ class Ocpp16ChargePoint(Interface, name="ocpp_1_6_charge_point"):
 
     is_connected: Var[bool] = var(Kind.STATE)
     configuration_key: Var[KeyValue] = var(Kind.EVENT)
-    published_security_event: Var[SecurityEvent] = var(Kind.EVENT)
+    published_security_event: Var[SecurityEvent] = var(Kind.EVENT, name="security_event")
 
     @command(timeout_s=10)
     def stop(self) -> bool:
@@ -37,6 +36,3 @@ class Ocpp16ChargePoint(Interface, name="ocpp_1_6_charge_point"):
     @command(timeout_s=10)
     def security_event(self, type: str, info: str) -> None:  # noqa: A002 -- EVerest's name
         """Reports a security event to the CSMS, later if it is offline."""
-
-
-rename(Ocpp16ChargePoint.published_security_event, "security_event")

@@ -163,8 +163,8 @@ def parse(text: str) -> Script:
         raise ScriptError(f"the script is longer than {MAX_SCRIPT_LENGTH} characters")
     statements: list[Statement] = []
     skipped: list[str] = []
-    for line in text.lower().replace("\n", ";").replace(",", " ").split(";"):
-        words = line.split()
+    for line in text.lower().replace("\n", ";").split(";"):
+        words = line.replace(",", " ").split()
         if not words:
             continue
         name, *arguments = words

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from evse_daemon.framework.bus import Bus, Client, Implementation, Inbox
-from evse_daemon.framework.calls import CallIds, Deferred, Rejected
+from evse_daemon.framework.calls import CallIds, Deferred, RejectedError
 from evse_daemon.framework.clock import Clock, VirtualClock
 from evse_daemon.framework.interface import Interface, Kind, Var, command, var
 from evse_daemon.mqtt.client import BrokerUnreachable, Inbound, Will
@@ -64,7 +64,7 @@ class Relay(Interface, name="relay", hardware=True):
 
 
 def refuse() -> None:
-    raise Rejected("not now")
+    raise RejectedError("not now")
 
 
 class Station:

@@ -90,8 +90,10 @@ def test_a_call(dialect: DialectName, expected: str) -> None:
         ),
         (
             "everest",
-            f'{{"data":{{"data":{{"id":"{CALL_ID}","origin":"prov","retval":true}},"type":"result"}},'
-            '"msg_type":"CmdResult"}',
+            (
+                f'{{"data":{{"data":{{"id":"{CALL_ID}","origin":"prov","retval":true}},"type":"result"}},'
+                '"msg_type":"CmdResult"}'
+            ),
         ),
         (
             "classic",
@@ -110,19 +112,25 @@ def test_a_result(dialect: DialectName, expected: str) -> None:
     [
         (
             "documented",
-            '{"data":{"error":{"event":"SchemaValidationFailed","msg":"no"},"id":"x","origin":"prov"},'
-            '"msg_type":"CmdResult"}',
+            (
+                '{"data":{"error":{"event":"SchemaValidationFailed","msg":"no"},"id":"x","origin":"prov"},'
+                '"msg_type":"CmdResult"}'
+            ),
         ),
         (
             "everest",
-            '{"data":{"data":{"error":{"__everest__error_msg":"no",'
-            '"__everest__error_type":"SchemaValidationError"},"id":"x","origin":"prov"},"type":"result"},'
-            '"msg_type":"CmdResult"}',
+            (
+                '{"data":{"data":{"error":{"__everest__error_msg":"no",'
+                '"__everest__error_type":"SchemaValidationError"},"id":"x","origin":"prov"},"type":"result"},'
+                '"msg_type":"CmdResult"}'
+            ),
         ),
         (
             "classic",
-            '{"data":{"error":{"event":"SchemaValidationFailed","msg":"no"},"id":"x","origin":"prov"},'
-            '"name":"load","type":"result"}',
+            (
+                '{"data":{"error":{"event":"SchemaValidationFailed","msg":"no"},"id":"x","origin":"prov"},'
+                '"name":"load","type":"result"}'
+            ),
         ),
     ],
 )

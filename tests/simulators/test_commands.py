@@ -95,7 +95,7 @@ def test_a_statement_with_wrong_arguments_is_skipped_and_named(text: str) -> Non
 
 
 def test_an_unknown_command_refuses_the_whole_script_and_names_the_known_ones() -> None:
-    with pytest.raises(ScriptError, match="'fly'.*sleep.*unplug") as caught:
+    with pytest.raises(ScriptError, match=r"'fly'.*sleep.*unplug") as caught:
         parse("sleep 1;fly;unplug")
     assert all(name in str(caught.value) for name in KNOWN)
 
@@ -126,7 +126,6 @@ words = st.one_of(
 def test_no_script_breaks_the_parser(text: str) -> None:
     try:
         script = parse(text)
-    except ScriptError as error:
-        assert str(error)
-    else:
-        assert len(script.statements) + len(script.skipped) <= text.count(";") + text.count("\n") + 1
+    except ScriptError:
+        return
+    assert len(script.statements) + len(script.skipped) <= text.count(";") + text.count("\n") + 1

@@ -99,7 +99,10 @@ def test_energy_is_counted_by_direction() -> None:
 
 @given(
     st.lists(
-        st.tuples(st.tuples(*[st.floats(-1e5, 1e5)] * 3), st.floats(allow_nan=True, allow_infinity=True)),
+        st.tuples(
+            st.tuples(*[st.floats(-1e5, 1e5)] * 3),
+            st.one_of(st.floats(-1e9, 1e9), st.sampled_from([math.nan, math.inf, -math.inf])),
+        ),
         max_size=20,
     )
 )
@@ -110,4 +113,4 @@ def test_energy_never_falls(samples: list[tuple[tuple[float, float, float], floa
         counter.add(power_w, seconds)
         after = [*counter.import_wh, *counter.export_wh]
         assert all(new >= old for old, new in zip(before, after, strict=True))
-        assert all(math.isfinite(value) or seconds > 1e300 for value in after)
+        assert all(map(math.isfinite, after))

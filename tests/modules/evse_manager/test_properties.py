@@ -29,15 +29,16 @@ class KernelMachine(RuleBasedStateMachine):
         ventilation=st.booleans(),
         lock=st.booleans(),
         begin=st.sampled_from(["boot", "charge"]),
+        valid_s=st.sampled_from([1e6, 20.0]),
     )
-    def start(self, prompt: bool, ventilation: bool, lock: bool, begin: str) -> None:
+    def start(self, prompt: bool, ventilation: bool, lock: bool, begin: str, valid_s: float) -> None:
         config = KernelConfig(has_ventilation=ventilation, has_connector_lock=lock)
         self.plant = Plant(config, prompt=prompt)
         self.plant.boot()
         if begin == "charge":
             self.plant.tell(ev.CpChanged("A"))
             self._answer_all()
-            self.plant.limit(16.0)
+            self.plant.limit(16.0, valid_s)
             self.plant.tell(ev.CpChanged("B"))
             self._answer_all()
             self.plant.authorize()

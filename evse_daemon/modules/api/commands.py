@@ -1,0 +1,68 @@
+"""What the payloads of the API's commands mean (seed 003; reference api.md §1.8).
+
+Words are accepted as the seed writes them and as EVerest takes them. EVerest takes any JSON for an order to enable;
+here only an object is one, and only with known keys.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, Field, ValidationError
+
+from evse_daemon.framework.interface import explain
+from evse_daemon.types.base import EverestType, Integer
+from evse_daemon.types.evse_manager import EnableDisableSource, EnableSource, EnableState
+
+LEGACY_PRIORITY = 100
+"""Of the commands enable and disable, and of enable_disable without a priority."""
+
+
+class PayloadError(ValueError):
+    """The payload is no order; the message says why."""
+
+
+def _capitalized(value: Any) -> Any:
+    return value.capitalize() if isinstance(value, str) else value
+
+
+class _EnableDisable(EverestType):
+    connector_id: Annotated[Integer, Field(ge=0)] = 0
+    source: EnableSource = "LocalAPI"
+    state: Annotated[EnableState, BeforeValidator(_capitalized)] = "Enable"
+    priority: Annotated[Integer, Field(ge=0, le=10000)] = LEGACY_PRIORITY
+
+
+def enable_disable(payload: str) -> tuple[int, EnableDisableSource]:
+    """The connector (0 is the whole EVSE) and the entry for the table of sources.
+
+    Raises:
+        PayloadError: it is not a JSON object of the known keys.
+    """
+    try:
+        order = _EnableDisable.model_validate_json(payload)
+    except ValidationError as error:
+        raise PayloadError(explain(error, "")) from None
+    return order.connector_id, _entry(order.state, order.source, order.priority)
+
+
+def legacy_enable_disable(payload: str, state: EnableState) -> tuple[int, EnableDisableSource]:
+    """The same from a bare connector number.
+
+    Raises:
+        PayloadError: it is not a number.
+    """
+    connector_id = number(payload)
+    if connector_id is None:
+        raise PayloadError(f"expected the number of a connector (given: {payload[:60]!r})")
+    return connector_id, _entry(state, "LocalAPI", LEGACY_PRIORITY)
+
+
+def number(payload: str) -> int | None:
+    """A whole number from 0 written as text; None for anything else."""
+    return int(payload) if re.fullmatch(r"\s*[0-9]{1,9}\s*", payload) else None
+
+
+def _entry(state: EnableState, source: EnableSource, priority: int) -> EnableDisableSource:
+    return EnableDisableSource(enable_source=source, enable_state=state, enable_priority=priority)

@@ -1,0 +1,177 @@
+"""The API's topics of one EvseManager."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+from evse_daemon.framework.bus import Client
+from evse_daemon.framework.clock import timestamp
+from evse_daemon.framework.errors import Error
+from evse_daemon.framework.module import Message, Module
+from evse_daemon.interfaces.evse_manager import EvseManager
+from evse_daemon.modules.api import commands, payloads, session_info
+from evse_daemon.modules.api.options import ApiOptions
+from evse_daemon.mqtt.topics import api_command, api_var
+from evse_daemon.types.evse_board_support import HardwareCapabilities, Telemetry
+from evse_daemon.types.evse_manager import EVInfo, Limits, SessionEvent, StopTransactionRequest
+from evse_daemon.types.powermeter import Powermeter
+
+INOPERATIVE = "evse_manager/Inoperative"
+
+TELEMETRY_QOS = 0
+STATE_QOS = 1
+
+
+class EvseApi:
+    """Publishes what an EvseManager says, and calls it when a client commands."""
+
+    def __init__(self, api: Module, options: ApiOptions, client: Client[EvseManager]) -> None:
+        self.evse = client.module_id
+        self._api = api
+        self._options = options
+        self._client = client
+        self._info = session_info.SessionInfo()
+        self._capabilities: str | None = None
+        self._protocol: str | None = None
+        self._inoperative: set[str] = set()
+        self._lost = False
+        self._ready = False
+
+    def init(self) -> None:
+        client = self._client
+        client.subscribe(EvseManager.session_event, self._on_session_event)
+        client.subscribe(EvseManager.powermeter, self._on_powermeter)
+        client.subscribe(EvseManager.hw_capabilities, self._on_capabilities)
+        client.subscribe(EvseManager.selected_protocol, self._on_protocol)
+        client.subscribe(EvseManager.limits, self._on_limits)
+        client.subscribe(EvseManager.telemetry, self._on_telemetry)
+        client.subscribe(EvseManager.ev_info, self._on_ev_info)
+        client.subscribe(EvseManager.ready, self._on_ready)
+        client.subscribe_errors(self._on_error)
+        client.subscribe_lost(self._on_lost)
+        for name, handler in {
+            "enable_disable": self._enable_disable,
+            "enable": self._enable,
+            "disable": self._disable,
+            "pause_charging": self._pause,
+            "resume_charging": self._resume,
+            "stop_charging": self._stop,
+            "force_unlock": self._force_unlock,
+        }.items():
+            self._command(name, handler)
+
+    def publish_periodically(self) -> None:
+        self._publish("datetime", timestamp(self._api.clock.utc()), TELEMETRY_QOS)
+        self._publish_session_info()
+        if self._capabilities is not None:
+            self._publish("hardware_capabilities", self._capabilities, STATE_QOS)
+        if self._protocol is not None:
+            self._publish("selected_protocol", self._protocol, STATE_QOS)
+
+    # What the EvseManager says.
+
+    def _on_session_event(self, event: SessionEvent) -> None:
+        self._info = session_info.after_event(self._info, event, self._api.clock.now_s())
+        started = event.session_started
+        if started is not None and started.logging_path is not None:
+            self._publish("logging_path", started.logging_path, STATE_QOS)
+        self._publish_session_info()
+
+    def _on_powermeter(self, reading: Powermeter) -> None:
+        self._info = session_info.after_reading(self._info, reading)
+        self._publish_json("powermeter", payloads.powermeter(self._options, reading), TELEMETRY_QOS)
+
+    def _on_capabilities(self, capabilities: HardwareCapabilities) -> None:
+        self._capabilities = _json(payloads.hardware_capabilities(self._options, capabilities))
+        self._publish("hardware_capabilities", self._capabilities, STATE_QOS)
+
+    def _on_protocol(self, protocol: str) -> None:
+        self._protocol = protocol
+
+    def _on_limits(self, limits: Limits) -> None:
+        self._publish_json("limits", payloads.limits(self._options, limits), STATE_QOS)
+
+    def _on_telemetry(self, telemetry: Telemetry) -> None:
+        self._publish_json("telemetry", payloads.telemetry(self._options, telemetry), TELEMETRY_QOS)
+
+    def _on_ev_info(self, info: EVInfo) -> None:
+        self._publish_json("ev_info", EvseManager.ev_info.to_jsonable(info), TELEMETRY_QOS)
+
+    def _on_ready(self, ready: bool) -> None:
+        self._ready = ready
+
+    def _on_error(self, error: Error) -> None:
+        if error.type != INOPERATIVE:
+            return
+        if error.active:
+            self._inoperative.add(error.sub_type)
+        else:
+            self._inoperative.discard(error.sub_type)
+
+    def _on_lost(self) -> None:
+        """The EvseManager will say nothing more, not even that it is inoperative."""
+        self._lost = True
+        self._ready = False
+
+    # What clients command.
+
+    def _command(self, name: str, handler: Callable[[str], None]) -> None:
+        def received(message: Message) -> None:
+            if not self._ready:
+                self._api.log.warning("the EVSE is not ready: command ignored", topic=message.topic)
+                return
+            try:
+                handler(message.payload)
+            except commands.PayloadError as error:
+                self._api.log.warning(
+                    "not understood: command ignored", topic=message.topic, problem=str(error)
+                )
+
+        self._api.mqtt.subscribe(api_command(self.evse, name), self._api.context.inbox, received)
+
+    def _enable_disable(self, payload: str) -> None:
+        self._client.call(EvseManager.enable_disable, *commands.enable_disable(payload))
+
+    def _enable(self, payload: str) -> None:
+        self._client.call(EvseManager.enable_disable, *commands.legacy_enable_disable(payload, "Enable"))
+
+    def _disable(self, payload: str) -> None:
+        self._client.call(EvseManager.enable_disable, *commands.legacy_enable_disable(payload, "Disable"))
+
+    def _pause(self, _payload: str) -> None:
+        self._client.call(EvseManager.pause_charging)
+
+    def _resume(self, _payload: str) -> None:
+        self._client.call(EvseManager.resume_charging)
+
+    def _stop(self, _payload: str) -> None:
+        self._client.call(EvseManager.stop_transaction, StopTransactionRequest(reason="Local"))
+
+    def _force_unlock(self, payload: str) -> None:
+        """Connector 1 where the payload names none; the transaction ends first, as in EVerest."""
+        self._client.call(EvseManager.stop_transaction, StopTransactionRequest(reason="UnlockCommand"))
+        self._client.call(EvseManager.force_unlock, commands.number(payload) or 1)
+
+    # Publishing.
+
+    def _publish_session_info(self) -> None:
+        clock = self._api.clock
+        info = session_info.payload(
+            self._info,
+            clock.now_s(),
+            timestamp(clock.utc()),
+            permanent_fault=self._lost or bool(self._inoperative),
+        )
+        self._publish_json("session_info", info, STATE_QOS)
+
+    def _publish_json(self, name: str, value: dict[str, Any], qos: int) -> None:
+        self._publish(name, _json(value), qos)
+
+    def _publish(self, name: str, payload: str, qos: int) -> None:
+        self._api.mqtt.publish(api_var(self.evse, name), payload, qos=qos, latest=True)
+
+
+def _json(value: dict[str, Any]) -> str:
+    return json.dumps(value, separators=(",", ":"))

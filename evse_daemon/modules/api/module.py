@@ -1,0 +1,61 @@
+"""API: the topics of everest_api for other programs (EVerest's module API, seed 003)."""
+
+from __future__ import annotations
+
+import json
+
+from evse_daemon.framework.module import Context, Module, RequiresMany, RequiresOptional
+from evse_daemon.interfaces.charger_information import ChargerInformation
+from evse_daemon.interfaces.error_history import ErrorHistory
+from evse_daemon.interfaces.evse_manager import EvseManager
+from evse_daemon.interfaces.external_energy_limits import ExternalEnergyLimits
+from evse_daemon.interfaces.ocpp import Ocpp
+from evse_daemon.interfaces.uk_random_delay import UkRandomDelay
+from evse_daemon.modules.api.evse import STATE_QOS, EvseApi
+from evse_daemon.modules.api.options import ApiOptions
+from evse_daemon.mqtt.topics import API_CONNECTORS, API_OCPP_CONNECTION_STATUS
+from evse_daemon.types.ocpp import ConnectionStatus
+
+PERIOD_S = 1.0
+
+
+class API(Module):
+    """What concerns one EVSE is in evse.py; here is what concerns the station."""
+
+    class Options(ApiOptions):
+        """See options.py."""
+
+    charger_information = RequiresOptional(ChargerInformation)
+    evse_manager = RequiresMany(EvseManager, minimum=1)
+    ocpp = RequiresOptional(Ocpp)
+    random_delay = RequiresMany(UkRandomDelay)
+    error_history = RequiresOptional(ErrorHistory)
+    evse_energy_sink = RequiresMany(ExternalEnergyLimits)
+
+    def __init__(self, context: Context) -> None:
+        super().__init__(context)
+        assert isinstance(context.options, ApiOptions)
+        self._options = context.options
+        self._connection_status = "unknown"
+        self._evses: list[EvseApi] = []
+
+    def init(self) -> None:
+        self._evses = [EvseApi(self, self._options, client) for client in self.evse_manager]
+        for evse in self._evses:
+            evse.init()
+        if self.ocpp is not None:
+            self.ocpp.subscribe(Ocpp.connection_status, self._on_connection_status)
+
+    def ready(self) -> None:
+        self._publish()
+        self.every(PERIOD_S, self._publish)
+
+    def _on_connection_status(self, status: ConnectionStatus) -> None:
+        self._connection_status = "connected" if status.connected else "disconnected"
+
+    def _publish(self) -> None:
+        for evse in self._evses:
+            evse.publish_periodically()
+        connectors = json.dumps([evse.evse for evse in self._evses])
+        self.mqtt.publish(API_CONNECTORS, connectors, qos=STATE_QOS, latest=True)
+        self.mqtt.publish(API_OCPP_CONNECTION_STATUS, self._connection_status, qos=STATE_QOS, latest=True)

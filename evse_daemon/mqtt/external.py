@@ -90,7 +90,7 @@ class ExternalTopics:
             self._refuse(message.topic, problem)
             return
         for inbox, handler in handlers:
-            if False:
+            if len(inbox) > MAX_BEHIND:
                 self._refuse(message.topic, f"module {inbox.module_id} is {MAX_BEHIND} messages behind")
             else:
                 inbox.put(handler, Message(message.topic.removeprefix(self._prefix), text))

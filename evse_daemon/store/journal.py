@@ -160,7 +160,7 @@ class SqliteJournal:
     def _write_all(self) -> None:
         while (item := self._queue.get()) is not None:
             work, done = item
-            done(work if isinstance(work, str) else self._commit(work))
+            self._answer(done, work if isinstance(work, str) else self._commit(work))
         self._drop_connection()
 
     def _commit(self, work: _Work) -> str | None:

@@ -11,6 +11,7 @@ from hypothesis.stateful import run_state_machine_as_test
 
 from evse_daemon.modules.evse_manager import control_pilot, guards, pwm, session, step
 from evse_daemon.modules.evse_manager.work import Work
+from tests.modules.evse_manager.plant import Plant
 from tests.modules.evse_manager.test_properties import KernelMachine
 
 SEARCH = settings(
@@ -44,12 +45,6 @@ def unlock_at_any_time(work: Work) -> None:
 PLANTED: dict[str, tuple[Any, str, Any, str]] = {
     "power stays on with an error": (guards, "blocked", always(False), "power"),
     "power outside C/D": (guards, "car_wants_power", always(True), "power"),
-    "power without an unexpired limit": (
-        step,
-        "_limit",
-        lambda work, limit_a, _until_s: LIMIT(work, limit_a, 1e9),
-        "without a valid limit|PWM is still on|for 0",
-    ),
     "power while disabled": (guards, "enabled", always(True), "disabled|PWM is still on"),
     "power with an unlocked connector": (guards, "locked", always(True), "connector unlocked"),
     "a wrong duty cycle": (pwm, "duty_for", lambda current_a: current_a / 100, "duty"),
@@ -95,3 +90,13 @@ def test_a_planted_timing_fault_is_found(
     monkeypatch.setattr(test_properties, "KernelConfig", lambda **how: original(**how, **{setting: value}))
     with pytest.raises(AssertionError, match=says):
         run_state_machine_as_test(KernelMachine, settings=SEARCH)
+
+
+def test_power_that_outlives_its_limit_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(step, "_limit", lambda work, limit_a, _until_s: LIMIT(work, limit_a, 1e9))
+    plant = Plant()
+    plant.charge()
+    plant.limit(16.0, valid_for_s=2.0)
+    plant.advance(3.0)
+    with pytest.raises(AssertionError, match="PWM is still on"):
+        plant.sample(1.0)

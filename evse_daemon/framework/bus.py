@@ -16,7 +16,7 @@ from evse_daemon.framework.calls import Call, CallError, CallIds, Deferred
 from evse_daemon.framework.clock import Clock, timestamp
 from evse_daemon.framework.errors import Error, ErrorManager, Mapping, Severity
 from evse_daemon.framework.interface import Command, Interface, Var
-from evse_daemon.interfaces.error_lists import description, error_types
+from evse_daemon.types.error_lists import description, error_types
 
 T = TypeVar("T")
 P = ParamSpec("P")
@@ -170,21 +170,6 @@ class Bus:
         else:
             inbox.rested()
 
-    def call_finished(self, call: Call[Any]) -> None:
-        for tap in self.taps:
-            tap.call_finished(call)
-
-    def unhandled_call_error(self, call: Call[Any], error: CallError) -> None:
-        log.warning(
-            "command failed",
-            caller=call.origin,
-            module=call.target.module_id,
-            implementation=call.target.implementation_id,
-            command=call.command.name,
-            error=error.type,
-            reason=error.message,
-        )
-
 
 class Implementation(Generic[I_co]):
     """One interface as one module provides it."""
@@ -197,7 +182,7 @@ class Implementation(Generic[I_co]):
         self.module_id = inbox.module_id
         self.implementation_id = implementation_id
         self.mapping = mapping
-        self.errors = ErrorManager(error_types(interface), self._error_changed)
+        self.errors = ErrorManager(error_types(interface.error_namespaces), self._error_changed)
         self.last_values: dict[str, Any] = {}
         """The latest value of each variable that was published."""
         self._inbox = inbox
@@ -267,6 +252,24 @@ class Implementation(Generic[I_co]):
 
     def subscribe_lost(self, inbox: Inbox, handler: Callable[[], None]) -> None:
         self._lost_subscribers.append((inbox, handler))
+
+    def new_call_id(self) -> str:
+        return self.bus.call_ids.new()
+
+    def call_finished(self, call: Call[Any]) -> None:
+        for tap in self.bus.taps:
+            tap.call_finished(call)
+
+    def call_failed(self, call: Call[Any], error: CallError) -> None:
+        log.warning(
+            "command failed",
+            caller=call.origin,
+            module=self.module_id,
+            implementation=self.implementation_id,
+            command=call.command.name,
+            error=error.type,
+            reason=error.message,
+        )
 
     def accept(self, call: Call[Any]) -> None:
         """Takes a call into the module's inbox."""

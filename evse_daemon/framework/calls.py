@@ -6,13 +6,10 @@ import hashlib
 import uuid
 from collections.abc import Callable, Mapping
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
+from typing import Any, Generic, Literal, Protocol, TypeVar
 
 from evse_daemon.framework.clock import Timer
 from evse_daemon.framework.interface import Command
-
-if TYPE_CHECKING:
-    from evse_daemon.framework.bus import Implementation, Inbox
 
 R = TypeVar("R")
 
@@ -35,6 +32,35 @@ class RejectedError(CallError):
 
     def __init__(self, message: str) -> None:
         super().__init__("HandlerException", message)
+
+
+class Receiver(Protocol):
+    """Whoever wants to know what became of a call."""
+
+    def put(self, callback: Callable[..., None], *args: Any) -> None:
+        """Has this called back later."""
+
+
+class Target(Protocol):
+    """The implementation that is called."""
+
+    @property
+    def module_id(self) -> str: ...
+
+    @property
+    def implementation_id(self) -> str: ...
+
+    def accept(self, call: Call[Any]) -> None:
+        """Takes the call into the inbox of its module."""
+
+    def new_call_id(self) -> str:
+        """An id for a call made in this process."""
+
+    def call_finished(self, call: Call[Any]) -> None:
+        """The call has its outcome."""
+
+    def call_failed(self, call: Call[Any], error: CallError) -> None:
+        """The call failed, and its caller does not say what to do about it."""
 
 
 class Deferred(Generic[R]):
@@ -94,11 +120,11 @@ class Call(Generic[R]):
 
     def __init__(
         self,
-        target: Implementation[Any],
+        target: Target,
         command: Command[..., R],
         arguments: Mapping[str, Any],
         origin: str,
-        inbox: Inbox | None,
+        inbox: Receiver | None,
         call_id: str | None = None,
     ) -> None:
         self.target = target
@@ -116,7 +142,7 @@ class Call(Generic[R]):
 
     @cached_property
     def id(self) -> str:
-        return self._given_id if self._given_id is not None else self.target.bus.call_ids.new()
+        return self._given_id if self._given_id is not None else self.target.new_call_id()
 
     def then(
         self, on_result: Callable[[R], None] | None, on_error: Callable[[CallError], None] | None = None
@@ -142,7 +168,7 @@ class Call(Generic[R]):
     def _finished(self) -> None:
         if self.timeout is not None:
             self.timeout.cancel()
-        self.target.bus.call_finished(self)
+        self.target.call_finished(self)
         if self._inbox is not None:
             self._inbox.put(self._deliver)
 
@@ -151,6 +177,6 @@ class Call(Generic[R]):
             if self._on_error is not None:
                 self._on_error(self.outcome)
             else:
-                self.target.bus.unhandled_call_error(self, self.outcome)
+                self.target.call_failed(self, self.outcome)
         elif self.outcome is not None and self._on_result is not None:
             self._on_result(self.outcome[0])

@@ -3,9 +3,10 @@
 What it does without this: every new client gets the retained messages of everybody's subscriptions, and the loop that
 sends them may fail and drop the client; the keep-alive is not enforced, so a dead client's last will is never published;
 a second client with the same id does not replace the first, or is dropped together with it; garbage ends in a
-traceback. What stays: docs/brokers.md.
+traceback; sockets stay open. What stays: docs/brokers.md.
 """
 
+import asyncio
 import logging
 import math
 from typing import Any
@@ -22,6 +23,7 @@ for _name in ("amqtt", "transitions", "websockets"):
 
 _log = logging.getLogger(__name__)
 _KEEPALIVE_FACTOR = 1.5
+_CLOSE_WITHIN_S = 0.5
 _BAD_CLIENT = (AMQTTError, MQTTError, NoDataError)
 
 
@@ -35,7 +37,7 @@ class _Handler(BrokerProtocolHandler):  # type: ignore[misc]
         """Nothing came for one and a half keep-alives: end the client, which publishes its last will."""
         waiter = self._disconnect_waiter
         if waiter is not None and not waiter.done():
-            waiter.set_result(None)
+            pass
 
 
 class TamedBroker(Broker):  # type: ignore[misc]
@@ -45,12 +47,32 @@ class TamedBroker(Broker):  # type: ignore[misc]
         port: int = self._servers["default"].instance.sockets[0].getsockname()[1]
         return port
 
+    def __init__(self, config: dict[str, Any]) -> None:
+        super().__init__(config)
+        self._clients: dict[asyncio.Task[Any], Any] = {}
+
+    async def shutdown(self) -> None:
+        """Close all sockets too; some of them amqtt leaves open."""
+        for writer in self._clients.values():
+            _abort(writer)
+        await super().shutdown()
+        for writer in self._clients.values():  # who came meanwhile
+            _abort(writer)
+        if self._clients:
+            await asyncio.wait(tuple(self._clients), timeout=_CLOSE_WITHIN_S)
+
     async def _client_connected(self, listener_name: str, reader: Any, writer: Any) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self._clients[task] = writer
+        task.add_done_callback(self._clients.pop)
         try:
             await super()._client_connected(listener_name, reader, writer)
         except Exception as exc:  # noqa: BLE001 - a client's fault must not reach the event loop
             _log.debug("client of the embedded broker failed: %r", exc)
-            await _close(writer)
+        finally:
+            _abort(writer)
+            await asyncio.sleep(0)  # lets the transport close
 
     async def _initialize_client_session(
         self, reader: Any, writer: Any, _remote_address: str, _remote_port: int
@@ -58,7 +80,6 @@ class TamedBroker(Broker):  # type: ignore[misc]
         try:
             handler, session = await _Handler.init_from_connect(reader, writer, self.plugins_manager)
         except Exception as exc:
-            await _close(writer)
             if isinstance(exc, _BAD_CLIENT):
                 raise
             raise AMQTTError(f"no CONNECT: {exc!r}") from exc
@@ -93,8 +114,6 @@ class TamedBroker(Broker):  # type: ignore[misc]
             await super()._publish_retained_messages_for_subscription(subscription, session)
 
 
-async def _close(writer: Any) -> None:
-    try:
-        await writer.close()
-    except Exception as exc:  # noqa: BLE001 - it is gone already
-        _log.debug("closing a client of the embedded broker failed: %r", exc)
+def _abort(writer: Any) -> None:
+    """Close the socket of a stream writer of amqtt; nothing that matters is unsent by then."""
+    writer._writer.transport.abort()  # noqa: SLF001 - its own close gives up half-way when it is cancelled

@@ -18,6 +18,8 @@ MAX_ID_LENGTH = 256
 _ORIGIN = re.compile(r"[^/+#\x00-\x1f\x7f-\x9f\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff]{1,128}")
 """A caller's name: it becomes one segment of the response topic."""
 
+_ENCODER = json.JSONEncoder(allow_nan=False)
+
 
 class UnanswerableError(Exception):
     """The message names nobody whom an answer could reach; the text says why."""
@@ -41,12 +43,12 @@ def read_call(payload: bytes) -> IncomingCall:
         UnanswerableError: it is no JSON, or has no usable id and origin.
     """
     not_json: list[str] = []
-
-    def constant(name: str) -> None:
-        not_json.append(name)
-
     try:
-        message = json.loads(payload.decode("utf-8"), parse_constant=constant)
+        text = payload.decode("utf-8")
+        if "NaN" in text or "Infinity" in text:  # Python reads these words as numbers
+            message = json.loads(text, parse_constant=not_json.append)
+        else:
+            message = json.loads(text)
     except UnicodeDecodeError:
         raise UnanswerableError("the payload is not UTF-8") from None
     except RecursionError:
@@ -74,7 +76,7 @@ def arguments_as_json(arguments: Mapping[str, Any]) -> dict[str, str]:
     texts: dict[str, str] = {}
     for name, value in arguments.items():
         try:
-            texts[name] = json.dumps(value, allow_nan=False)
+            texts[name] = _ENCODER.encode(value)
         except ValueError:
             raise CallError("SchemaValidationFailed", f"{name[:60]}: a number is too large") from None
         except RecursionError:

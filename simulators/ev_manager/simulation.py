@@ -244,7 +244,8 @@ def _show(car: Car, elapsed_s: float) -> Step:
             car = replace(car, shown_cp="E")
         case CarState.DIODE_FAIL:
             effects = [SetDiode(True), AllowPower(False)]
-            car = replace(car, diode_shorted=True)
+            # Whatever follows says again what is on the control pilot, and whether power is wanted.
+            car = replace(car, diode_shorted=True, shown_cp=None)
     return replace(car, shown_state=car.state), tuple(effects)
 
 

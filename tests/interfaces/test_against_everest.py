@@ -22,7 +22,7 @@ from referencing import Registry
 from referencing.jsonschema import DRAFT7
 
 from evse_daemon.framework.interface import STRICT, Interface
-from evse_daemon.interfaces.error_lists import ERRORS, error_types
+from evse_daemon.types.error_lists import ERRORS, error_types
 from tests.interfaces.declared import INTERFACES
 
 EVEREST = Path(__file__).parents[2].parent / "shared" / "everest"
@@ -337,7 +337,7 @@ def test_interface_has_the_same_errors(interface: type[Interface]) -> None:
             for error in load("errors", namespace)["errors"]
             if only in {"", error["name"]}
         }
-    assert error_types(interface) == theirs
+    assert error_types(interface.error_namespaces) == theirs
 
 
 def test_error_lists() -> None:

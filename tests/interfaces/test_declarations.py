@@ -8,10 +8,10 @@ from pydantic import TypeAdapter
 from evse_daemon.framework.interface import Interface, Kind
 from evse_daemon.interfaces.auth_token_validator import AuthTokenValidator
 from evse_daemon.interfaces.energy_manager import EnergyManager
-from evse_daemon.interfaces.error_lists import ERRORS, description, error_types
 from evse_daemon.interfaces.evse_board_support import EvseBoardSupport
 from evse_daemon.interfaces.evse_manager import EvseManager
 from evse_daemon.interfaces.ocpp import Ocpp
+from evse_daemon.types.error_lists import ERRORS, description, error_types
 from evse_daemon.types.ocpp import SecurityEvent
 from tests.interfaces.declared import INTERFACES
 
@@ -77,11 +77,13 @@ def test_a_variable_and_a_command_may_share_a_name() -> None:
 
 
 def test_errors_of_all_namespaces_of_an_interface() -> None:
-    found = error_types(EvseBoardSupport)
+    found = error_types(EvseBoardSupport.error_namespaces)
     assert {"evse_board_support/MREC14PilotFault", "ac_rcd/DC"} <= found
     assert len(found) == len(ERRORS["evse_board_support"]) + len(ERRORS["ac_rcd"])
-    assert error_types(EvseManager) == {f"evse_manager/{name}" for name in ERRORS["evse_manager"]}
-    assert error_types(EnergyManager) == frozenset()
+    assert error_types(EvseManager.error_namespaces) == {
+        f"evse_manager/{name}" for name in ERRORS["evse_manager"]
+    }
+    assert error_types(EnergyManager.error_namespaces) == frozenset()
 
 
 def test_errors_have_descriptions() -> None:

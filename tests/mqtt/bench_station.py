@@ -139,6 +139,9 @@ class FakeBroker:
     subscriptions: Sequence[tuple[str, int]] = ()
     subscriber_starts: bool = True
     open: int = 0
+    """Connections that were made and not ended."""
+    hangs: bool = False
+    """Nothing that is handed over is ever accepted."""
 
     def publisher(self, will: Will, on_state: Callable[[bool], None]) -> Publisher:
         self.will = will
@@ -206,6 +209,8 @@ class _FakePublisher(_FakeConnection):
         self, topic: str, payload: bytes | str, qos: int = 0, retain: bool = False
     ) -> asyncio.Future[None]:
         assert self._broker.connected, "nothing is handed to a connection that is lost"
+        if self._broker.hangs:
+            await asyncio.get_running_loop().create_future()
         text = payload if isinstance(payload, str) else payload.decode()
         self._broker.sent.append(Sent(topic, text, qos, retain))
         return asyncio.get_running_loop().create_future()

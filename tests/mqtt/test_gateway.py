@@ -343,3 +343,25 @@ def test_other_programs_topics() -> None:
         await station.gateway.stop()
 
     run(scenario())
+
+
+@pytest.mark.parametrize("connected", [True, False])
+def test_stop_waits_for_no_broker(connected: bool) -> None:
+    async def scenario() -> None:
+        broker = FakeBroker()
+        station = Station(broker)
+        await station.start()
+        await settle(station)
+        broker.hangs = True
+        station.bench.publish(Bench.note, 1)
+        await settle(station)
+        if not connected:
+            broker.lose()
+        started = asyncio.get_running_loop().time()
+        with capture_logs() as logs:
+            await station.gateway.stop(timeout_s=0.2)
+        took_s = asyncio.get_running_loop().time() - started
+        assert (0.15 < took_s < 1) if connected else took_s < 0.1
+        assert logs[-1]["event"] == "messages for the MQTT broker were not sent at the end"
+
+    run(scenario())

@@ -211,6 +211,10 @@ def test_a_call_typed_again_at_qos_0_is_executed_again() -> None:
             broker.send(CMDS + "ping", {"id": "1", "origin": "api"}, 0)
             await settle(station)
         assert station.executed == ["ping", "ping"]
+        broker.send(CMDS + "ping", {"id": "1", "origin": "api"}, 1)
+        broker.send(CMDS + "ping", {"id": "1", "origin": "api"}, 0)
+        await settle(station)
+        assert station.executed == ["ping"] * 4
 
     play(scenario)
 

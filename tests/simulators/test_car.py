@@ -209,11 +209,18 @@ simple = st.sampled_from(
 
 
 @given(st.lists(simple, max_size=10), st.lists(st.floats(0, 100), min_size=1, max_size=60))
-def test_the_car_allows_power_only_with_state_c(script: list[str], duties: list[float]) -> None:
-    _, told = ticks(car(";".join(script)), len(duties), lambda number: duties[number - 1])
-    shown = None
-    for _, effect in told:
-        if isinstance(effect, SetCpState):
-            shown = effect.state
-        if isinstance(effect, AllowPower):
-            assert effect.value == (shown == "C")
+def test_power_is_wanted_in_state_c_only_and_always_while_charging(
+    script: list[str], duties: list[float]
+) -> None:
+    simulated = car(";".join(script))
+    shown, allowed = None, False
+    for duty_percent in duties:
+        simulated, effects = simulation.tick(simulation.measured(simulated, duty_percent), TICK_S)
+        for effect in effects:
+            if isinstance(effect, SetCpState):
+                shown = effect.state
+            if isinstance(effect, AllowPower):
+                allowed = effect.value
+        assert shown == "C" or not allowed
+        if simulated.state == CarState.CHARGING_FIXED:
+            assert allowed

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from evse_daemon.framework.interface import ArgumentError
-from evse_daemon.interfaces.error_lists import error_types
+from evse_daemon.types.error_lists import error_types
 from simulators.yeti_simulator.error_injection import INJECTABLE, Injection, parse
 from simulators.yeti_simulator.module import YetiSimulator
 
@@ -18,7 +18,7 @@ from simulators.yeti_simulator.module import YetiSimulator
 def test_there_are_37_names_and_each_belongs_to_an_interface_that_declares_it() -> None:
     assert len(INJECTABLE) == 37
     for implementation_id, type_ in INJECTABLE.values():
-        assert type_ in error_types(YetiSimulator.provides[implementation_id].interface)
+        assert type_ in error_types(YetiSimulator.provides[implementation_id].interface.error_namespaces)
 
 
 @pytest.mark.parametrize(

@@ -144,6 +144,14 @@ def test_a_damaged_file_is_kept_aside_and_a_new_one_begun(
     assert "the journal is damaged: it is kept aside" in capsys.readouterr().out
 
 
+def test_a_damaged_file_takes_its_write_ahead_log_along(file: Path) -> None:
+    file.parent.mkdir()
+    for suffix in ("", "-wal", "-shm"):
+        file.with_name(file.name + suffix).write_text(suffix)
+    aside = database._move_aside(file)
+    assert {path.name.removeprefix(aside.name) for path in file.parent.iterdir()} == {"", "-wal", "-shm"}
+
+
 def test_the_file_of_a_newer_version_is_left_alone(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
     database.open_for_writing(file).close()
     with sqlite3.connect(file) as connection:

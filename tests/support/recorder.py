@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from evse_daemon.framework.bus import Implementation
-from evse_daemon.framework.calls import Call, CallError
+from evse_daemon.framework.calls import Call, CallError, Target
 from evse_daemon.framework.clock import VirtualClock
 from evse_daemon.framework.errors import Error
 from evse_daemon.framework.interface import Var
@@ -52,7 +52,7 @@ class Recorder:
     def _add(
         self,
         kind: Literal["var", "call", "result", "error"],
-        source: Implementation[Any],
+        source: Implementation[Any] | Target,
         name: str,
         value: Any,
         caller: str = "",

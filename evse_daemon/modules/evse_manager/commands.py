@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import typing
-from typing import TYPE_CHECKING
+from collections.abc import Callable
 
+from evse_daemon.framework.bus import Implementation
 from evse_daemon.interfaces.evse_manager import EvseManager as Interface
 from evse_daemon.modules.evse_manager import events
+from evse_daemon.modules.evse_manager.options import EvseManagerOptions
 from evse_daemon.types.authorization import ProvidedIdToken, ValidationResult
 from evse_daemon.types.evse_manager import (
     Connector,
@@ -20,20 +22,23 @@ from evse_daemon.types.evse_manager import (
 )
 from evse_daemon.types.iso15118 import EnergyTransferMode
 
-if TYPE_CHECKING:
-    from evse_daemon.modules.evse_manager.module import EvseManager
-
 CONNECTOR_TYPES: tuple[str, ...] = typing.get_args(ConnectorTypeEnum)
 
 
 class CommandHandlers:
-    """Answers every command of the interface."""
+    """Answers every command of the interface.
 
-    def __init__(self, module: EvseManager) -> None:
-        self._module = module
+    Args:
+        options: the module's options.
+        feed: has the core decide on an event; returns a command's result.
+    """
 
-    def register(self) -> None:
-        evse = self._module.evse
+    def __init__(self, options: EvseManagerOptions, feed: Callable[[events.Event], bool | None]) -> None:
+        self._options = options
+        self._feed = feed
+
+    def register(self, evse: Implementation[Interface]) -> None:
+        """Says which command is handled by which function here."""
         evse.handle(Interface.get_evse, self.get_evse)
         evse.handle(Interface.enable_disable, self.enable_disable)
         evse.handle(Interface.authorize_response, self.authorize_response)
@@ -50,10 +55,10 @@ class CommandHandlers:
         evse.handle(Interface.set_der_available, self.set_der_available)
 
     def _decide(self, event: events.Event) -> bool:
-        return bool(self._module.feed(event))
+        return bool(self._feed(event))
 
     def get_evse(self) -> Evse:
-        options = self._module.options
+        options = self._options
         kind = options.connector_type
         connector = Connector(
             id=1, type=typing.cast("ConnectorTypeEnum", kind) if kind in CONNECTOR_TYPES else None
@@ -67,10 +72,10 @@ class CommandHandlers:
         self, provided_token: ProvidedIdToken, validation_result: ValidationResult
     ) -> None:
         if validation_result.authorization_status == "Accepted":
-            self._module.feed(events.Authorize(provided_token, validation_result))
+            self._feed(events.Authorize(provided_token, validation_result))
 
     def withdraw_authorization(self) -> None:
-        self._module.feed(events.Withdraw())
+        self._feed(events.Withdraw())
 
     def reserve(self, reservation_id: int) -> bool:  # noqa: ARG002 - EVerest's argument; no EVSE can be reserved yet
         return False
@@ -91,7 +96,7 @@ class CommandHandlers:
         return self._decide(events.ForceUnlock())
 
     def external_ready(self) -> bool:
-        return self._module.options.external_ready_to_start_charging and self._decide(events.ExternalReady())
+        return self._options.external_ready_to_start_charging and self._decide(events.ExternalReady())
 
     def set_plug_and_charge(self, plug_and_charge_configuration: PlugAndChargeConfiguration) -> None:
         """Concerns ISO 15118, which this charger does not speak."""

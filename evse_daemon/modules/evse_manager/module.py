@@ -88,7 +88,7 @@ class EvseManager(Module):
         self._lane: deque[effects.JournalEffect] = deque()
         self._committing: int | None = None
         self._booted = False
-        self.commands = CommandHandlers(self)
+        self.commands = CommandHandlers(self.options, self.feed)
 
     @property
     def billing_meter(self) -> Client[PowermeterInterface] | None:
@@ -110,7 +110,7 @@ class EvseManager(Module):
             simplified_mode_limit_10a=o.hack_simplified_mode_limit_10A,
             inoperative_error_use_vendor_id=o.inoperative_error_use_vendor_id,
         )
-        self.commands.register()
+        self.commands.register(self.evse)
         self.energy_grid.handle(Energy.enforce_limits, self._enforce_limits)
         bsp = self.bsp
         bsp.subscribe(EvseBoardSupport.event, self._bsp_event)

@@ -84,10 +84,7 @@ def test_a_planted_fault_is_found(name: str, monkeypatch: pytest.MonkeyPatch) ->
 def test_a_planted_timing_fault_is_found(
     setting: str, value: float, says: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from tests.modules.evse_manager import test_properties
-
-    original = test_properties.KernelConfig
-    monkeypatch.setattr(test_properties, "KernelConfig", lambda **how: original(**how, **{setting: value}))
+    monkeypatch.setattr(KernelMachine, "timing", {setting: value})
     with pytest.raises(AssertionError, match=says):
         run_state_machine_as_test(KernelMachine, settings=SEARCH)
 

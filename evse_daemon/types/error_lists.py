@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from types import MappingProxyType
-
-from evse_daemon.framework.interface import Interface
 
 _LINK_LOST = "The device does not answer, or answers wrongly."
 _VENDOR_ERROR = "The device reports an error of its maker's own; charging stops."
@@ -127,11 +125,9 @@ ERRORS: Mapping[str, Mapping[str, str]] = MappingProxyType(
 )
 
 
-def error_types(interface: type[Interface]) -> frozenset[str]:
-    """The errors that an implementation of the interface may raise, as ``namespace/Name``."""
-    return frozenset(
-        f"{namespace}/{name}" for namespace in interface.error_namespaces for name in ERRORS[namespace]
-    )
+def error_types(namespaces: Iterable[str]) -> frozenset[str]:
+    """The errors of some namespaces, as ``namespace/Name``."""
+    return frozenset(f"{namespace}/{name}" for namespace in namespaces for name in ERRORS[namespace])
 
 
 def description(type_: str) -> str:

@@ -37,7 +37,7 @@ class _Handler(BrokerProtocolHandler):  # type: ignore[misc]
         """Nothing came for one and a half keep-alives: end the client, which publishes its last will."""
         waiter = self._disconnect_waiter
         if waiter is not None and not waiter.done():
-            pass
+            waiter.set_result(None)
 
 
 class TamedBroker(Broker):  # type: ignore[misc]

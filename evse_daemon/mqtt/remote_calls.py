@@ -47,6 +47,7 @@ log = structlog.get_logger(__name__)
 class _Taken:
     """A call that a module has got."""
 
+    target: Implementation[Any]
     call: Call[Any]
     id: JsonScalar
     enveloped: bool
@@ -121,7 +122,7 @@ class RemoteCalls:
             self._recent[key] = (self._now() + REMEMBERED_S, taken)
             if len(self._recent) > REMEMBERED_CALLS:
                 self._recent.popitem(last=False)
-        taken.call.target.accept(taken.call)
+        taken.target.accept(taken.call)
 
     def finished(self, call: Call[Any]) -> None:
         """From the bus: a call from the broker has its outcome."""
@@ -163,7 +164,7 @@ class RemoteCalls:
             clock.now_s() + command.timeout_s + GRACE_S,
             lambda: call.fail(CallError("Timeout", f"no result within {command.timeout_s:g} s")),
         )
-        taken = _Taken(call, incoming.id, incoming.enveloped, deadline)
+        taken = _Taken(target, call, incoming.id, incoming.enveloped, deadline)
         self._in_flight[call] = taken
         return taken
 

@@ -27,7 +27,11 @@ def configurations() -> list[Any]:
 
 def manifest(name: str) -> dict[str, Any] | None:
     path = SHARED / "everest/manifests" / f"{name}.yaml"
-    loaded: dict[str, Any] | None = yaml.safe_load(path.read_text("utf-8")) if path.exists() else None
+    loaded: dict[str, Any] | None = (
+        yaml.load(path.read_text("utf-8"), getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+        if path.exists()
+        else None
+    )
     return loaded
 
 

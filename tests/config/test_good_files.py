@@ -20,6 +20,8 @@ SIM = ROOT / "simulators/config-sim.yaml"
 LATER = ("has no effect yet", "is standalone", "(EvseManager) does not have: 'random_delay'")
 """What EVerest's configurations may ask for that comes with a later version."""
 
+MANIFESTS = Manifests()
+
 STATION = """\
 settings:
   mqtt_broker_host: broker.example
@@ -164,7 +166,7 @@ def test_a_text_that_only_yaml_1_1_takes_for_a_number_stays_a_text(
 
 @pytest.mark.parametrize("path", configurations())
 def test_everests_own_configurations_parse(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(registry, "find_module_class", Manifests().find)
+    monkeypatch.setattr(registry, "find_module_class", MANIFESTS.find)
     _only_classes_are_missing(path, {name for name in _classes_of(path) if manifest(name) is None})
 
 
@@ -174,7 +176,8 @@ def test_of_everests_own_configurations_only_classes_are_missing(path: Path) -> 
 
 
 def _classes_of(path: Path) -> set[str]:
-    entries = yaml.safe_load(path.read_text("utf-8"))["active_modules"].values()
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    entries = yaml.load(path.read_text("utf-8"), loader)["active_modules"].values()
     return {entry["module"] for entry in entries if not entry.get("standalone")}
 
 
@@ -197,7 +200,7 @@ def _only_classes_are_missing(path: Path, missing: set[str]) -> None:
 def test_the_simulators_configuration_fits_everests_manifests(monkeypatch: pytest.MonkeyPatch) -> None:
     if manifest("EvseManager") is None:
         pytest.skip("EVerest's manifests are not at hand (../shared)")
-    monkeypatch.setattr(registry, "find_module_class", Manifests().find)
+    monkeypatch.setattr(registry, "find_module_class", MANIFESTS.find)
     assert set(load(SIM, {}).modules) == {
         "evse_manager", "yeti_driver", "ev_manager", "auth", "token_provider", "dummy_token_provider",
         "token_validator", "energy_manager", "grid_connection_point", "api",

@@ -11,6 +11,7 @@ from tests.mqtt.helpers import Recorder, numbers, publisher
 from tests.support.brokers import Mosquitto
 from tests.support.raw_mqtt import (
     CONNACK,
+    PUBACK,
     PUBCOMP,
     PUBREC,
     PUBREL,
@@ -134,6 +135,29 @@ def test_oversized_messages_are_dropped_and_the_rest_goes_on(
         assert entry["topic"] == "a/large"
         assert entry["bytes"] == size
         await connection.stop()
+
+    run(scenario())
+
+
+@pytest.mark.parametrize("size", [1001, 3_000_000])
+def test_oversized_messages_are_acknowledged(size: int) -> None:
+    seen: list[tuple[int, bytes]] = []
+
+    async def scenario() -> None:
+        async def serve(peer: Peer, _n: int) -> None:
+            await _subscribed(peer)
+            peer.write(publish("a", b"x" * size, 1, 8), publish("a", b"x" * size, 2, 9))
+            seen.extend([await peer.read(), await peer.read()])
+            peer.write(ack(PUBREL, 9))
+            seen.append(await peer.read())
+            await peer.reader.read()
+
+        async with RawServer(serve) as server:
+            settings = BrokerSettings(host="127.0.0.1", port=server.port)
+            async with Recorder(settings, "a", max_payload_bytes=1000) as recorder:
+                await until(lambda: len(seen) == 3)
+                assert recorder.messages == []
+        assert seen == [(PUBACK, b"\0\x08"), (PUBREC, b"\0\x09"), (PUBCOMP, b"\0\x09")]
 
     run(scenario())
 

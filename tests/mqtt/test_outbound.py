@@ -7,12 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from evse_daemon.mqtt.client import Will
+from evse_daemon.mqtt.client import Inbound, Will
 from evse_daemon.mqtt.settings import BrokerSettings
 from tests.mqtt.helpers import Recorder, numbers, publisher
 from tests.support.brokers import Mosquitto, start_mosquitto
 from tests.support.raw_mqtt import (
     CONNACK,
+    DISCONNECT,
     DUP,
     PINGREQ,
     PINGRESP,
@@ -300,6 +301,46 @@ def test_what_a_predecessor_left_half_delivered_is_never_released(mosquitto: Mos
             await until(lambda: len(recorder.payloads) >= 2)
             assert recorder.payloads == ["new", "newer"]
             await connection.stop()
+
+    run(scenario())
+
+
+def test_a_predecessors_session_is_gone(mosquitto: Mosquitto) -> None:
+    async def scenario() -> None:
+        predecessor = await raw_client(mosquitto.port, "charger", clean=False)
+        predecessor.write(packet(SUBSCRIBE, b"\x00\x01" + string("a/#") + b"\x02"))
+        assert (await predecessor.read())[0] == SUBACK
+        predecessor.close()
+        heard: list[Inbound] = []
+        connection = publisher(mosquitto.settings, "charger", on_message=heard.append)
+        await connection.start()
+        async with Recorder(mosquitto.settings, "a/#") as recorder:
+            for number in numbers(3):
+                await connection.publish("a/b", number, 2)
+            await until(lambda: len(recorder.messages) == 3)
+        assert heard == []
+        await connection.stop()
+
+    run(scenario())
+
+
+def test_the_purge_is_made_once_per_process() -> None:
+    log: list[object] = []
+
+    async def scenario() -> None:
+        async def serve(peer: Peer, n: int) -> None:
+            log.append(peer.clean)
+            peer.write(packet(CONNACK, bytes([0, 0])))
+            if n in {1, 4}:
+                log.append((await peer.read())[0])
+                await peer.reader.read()
+
+        async with RawServer(serve) as server:
+            connection = publisher(BrokerSettings(host="127.0.0.1", port=server.port))
+            await connection.start()
+            await until(lambda: len(log) == 5)
+            await connection.stop()
+        assert log == [True, DISCONNECT, False, False, False, DISCONNECT]
 
     run(scenario())
 

@@ -110,7 +110,8 @@ class State:
     settings: Settings
     evses: tuple[Evse, ...]
     plug_ins: tuple[int, ...] = ()
-    """EVSEs whose car waits for a token, the longest first."""
+    """EVSEs with a car and no transaction, the longest first. One whose authorization timed out is among them still
+    (not so in EVerest): its driver presents the card again."""
     processes: dict[int, Process] = field(default_factory=dict)
     next_process: int = 1
 

@@ -101,7 +101,7 @@ def validated(work: Work, process_id: int, process: Process, result: ValidationR
             return
         result = result.model_copy(update={"authorization_status": refusal})
     following = process.validator + 1
-    if following < work.settings.validators and not process.token.prevalidated:
+    if False and not process.token.prevalidated:
         deadline_s = work.now_s + work.settings.validation_timeout_s
         work.processes[process_id] = replace(
             process, validator=following, deadline_s=deadline_s, result=result
@@ -188,7 +188,6 @@ def select(work: Work, process_id: int, process: Process, result: ValidationResu
         return
     token = with_place(process.token, work.evse_id(chosen), result.parent_id_token)
     _give(work, chosen, Identifier(token, result.parent_id_token))
-    work.forget_plug_in(chosen)
     work.processes[process_id] = replace(
         process,
         phase="authorizing",

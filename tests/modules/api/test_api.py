@@ -25,7 +25,7 @@ from evse_daemon.types.evse_manager import (
 from evse_daemon.types.ocpp import ConnectionStatus
 from evse_daemon.types.powermeter import Powermeter
 from evse_daemon.types.units import Current, Energy, Frequency, Power, ReactivePower, Voltage
-from tests.modules.api import golden
+from tests.modules import recordings as golden
 from tests.support.harness import World
 
 NOW = "2026-03-04T10:15:00.000Z"

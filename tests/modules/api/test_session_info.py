@@ -20,7 +20,7 @@ from evse_daemon.types.evse_manager import (
 )
 from evse_daemon.types.powermeter import Powermeter
 from evse_daemon.types.units import Energy, Power
-from tests.modules.api import golden
+from tests.modules import recordings as golden
 
 NOW = "2026-03-04T10:15:00.000Z"
 TOKEN = ProvidedIdToken(id_token=IdToken(value="A", type="Local"), authorization_type="RFID")

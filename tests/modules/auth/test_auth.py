@@ -189,6 +189,14 @@ def test_the_parent_token_itself_stops() -> None:
     assert station.stopped() == ["Local"]
 
 
+def test_the_parent_token_does_not_stop_what_has_not_begun() -> None:
+    station = Station(answers=[answer(parent_id_token=id_token("FAMILY"))])
+    station.present()
+    station.present(card("family"))
+    assert station.stopped() == []
+    assert station.statuses[-1] == "Rejected"
+
+
 def test_after_the_transaction_the_evse_is_taken_until_the_car_leaves() -> None:
     station = Station()
     station.charge()
@@ -349,6 +357,39 @@ def test_a_token_that_is_withdrawn_during_its_validation_does_nothing_afterwards
     station.questions[1].resolve(answer())
     station.world.settle()
     assert station.statuses[-1] == "UsedToStart"
+
+
+def test_a_late_answer_does_not_count_for_another_token() -> None:
+    station = Station(answers=[None])
+    station.present()
+    station.withdraw(token=id_token())
+    station.present(card("OTHER00000"))
+    station.questions[0].resolve(answer())
+    station.world.settle()
+    assert station.statuses == ["Processing", "Withdrawn", "Processing"]
+    assert station.authorized() == []
+
+
+def test_an_answer_after_its_time_out_does_not_count_for_the_next_validator() -> None:
+    station = Station(answers=[None, None])
+    station.present()
+    station.world.advance(AuthTokenValidator.validate_token.timeout_s)
+    assert len(station.questions) == 2
+    station.questions[0].resolve(answer())
+    station.world.settle()
+    assert station.statuses == ["Processing"]
+
+
+def test_a_token_that_is_withdrawn_before_the_evse_took_it_has_one_outcome() -> None:
+    station = Station()
+    taken: Deferred[None] = Deferred()
+    station.evses[1].handle(EvseManager.authorize_response, lambda **_: taken)
+    station.present()
+    assert station.withdraw() == "Accepted"
+    taken.resolve(None)
+    station.world.advance(60)
+    assert station.statuses == ["Processing", "Accepted", "Withdrawn"]
+    assert station.withdrawn() == 1
 
 
 def test_a_later_answer_of_the_validator_brings_the_parent() -> None:

@@ -17,6 +17,16 @@ def test_the_car_that_waits_longest_gets_the_token() -> None:
     assert station.authorized(1) == ["Accepted"]
 
 
+def test_a_car_whose_authorization_timed_out_gets_the_next_token() -> None:
+    station = Station(evses=2)
+    station.event("SessionStarted", evse=2)
+    station.present()
+    station.world.advance(10.1)
+    assert station.statuses[-1] == "TimedOut"
+    station.present()
+    assert (station.authorized(1), station.authorized(2)) == ([], ["Accepted", "Accepted"])
+
+
 def test_without_a_car_the_first_free_evse_gets_the_token() -> None:
     station = Station(evses=2)
     station.charge(evse=1)
@@ -143,3 +153,12 @@ def test_evses_that_do_not_tell_their_number_have_that_of_their_place() -> None:
     station = Station(evses=2, numbers_known=False)
     station.present(card(connectors=[2]))
     assert station.authorized(2) == ["Accepted"]
+
+
+def test_withdrawing_from_one_evse_leaves_a_token_that_may_get_another() -> None:
+    station = Station(evses=2, answers=[None])
+    station.present(card("CARD100000", connectors=[1]))
+    station.present(card("CARD200000"))
+    assert station.withdraw(evse_id=1) == "Accepted"
+    assert station.statuses == ["Processing", "Processing", "Withdrawn"]
+    assert station.last_token.id_token.value == "CARD100000"

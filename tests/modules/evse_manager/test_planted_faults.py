@@ -10,6 +10,8 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
 
 from evse_daemon.modules.evse_manager import control_pilot, guards, pwm, session, step
+from evse_daemon.modules.evse_manager import effects as fx
+from evse_daemon.modules.evse_manager import events as ev
 from evse_daemon.modules.evse_manager.work import Work
 from tests.modules.evse_manager.plant import Plant
 from tests.modules.evse_manager.test_properties import KernelMachine
@@ -46,7 +48,6 @@ PLANTED: dict[str, tuple[Any, str, Any, str]] = {
     "power stays on with an error": (guards, "blocked", always(False), "power"),
     "power outside C/D": (guards, "car_wants_power", always(True), "power"),
     "power while disabled": (guards, "enabled", always(True), "disabled|PWM is still on"),
-    "power with an unlocked connector": (guards, "locked", always(True), "connector unlocked"),
     "a wrong duty cycle": (pwm, "duty_for", lambda current_a: current_a / 100, "duty"),
     "energy that falls": (
         step,
@@ -97,3 +98,16 @@ def test_power_that_outlives_its_limit_is_found(monkeypatch: pytest.MonkeyPatch)
     plant.advance(3.0)
     with pytest.raises(AssertionError, match="PWM is still on"):
         plant.sample(1.0)
+
+
+def test_power_with_an_unlocked_connector_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(guards, "locked", always(True))
+    plant = Plant(prompt=False)
+    plant.boot()
+    plant.limit(16.0)
+    plant.plug_in()
+    plant.authorize()
+    for request in (fx.StartMeter, fx.Commit):
+        plant.answer(which=[type(waiting) for waiting in plant.pending].index(request))
+    with pytest.raises(AssertionError, match="connector unlocked"):
+        plant.tell(ev.CpChanged("C"))

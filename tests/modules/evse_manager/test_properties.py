@@ -25,7 +25,7 @@ class KernelMachine(RuleBasedStateMachine):
     """A charger to which anything may happen at any time."""
 
     plant: Plant
-    timing: ClassVar[dict[str, float]] = {}
+    timing: ClassVar[dict[str, Any]] = {}
 
     @initialize(
         prompt=st.booleans(),

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-FOLDER = Path(__file__).resolve().parents[4] / "shared" / "golden"
+FOLDER = Path(__file__).resolve().parents[3] / "shared" / "golden"
 EVSE = "connector_1"
 
 

@@ -25,7 +25,7 @@ from evse_daemon.mqtt.settings import BrokerSettings
 from evse_daemon.mqtt.topics import Topics
 from evse_daemon.mqtt.unreachable import BrokerUnreachable
 from evse_daemon.station import Station
-from evse_daemon.store import SqliteJournal, StoreError
+from evse_daemon.store import SqliteJournal
 
 log = structlog.get_logger("evse_daemon")
 
@@ -53,11 +53,8 @@ def run(config_path: Path, state_dir: Path | None, environ: Mapping[str, str]) -
 async def _run(config: RunConfig, state_dir: Path) -> int:
     for warning in config.warnings:
         log.warning(warning.message, where=f"{config.file}:{warning.line}")
-    try:
-        journal = SqliteJournal(state_dir / "journal.db", asyncio.get_running_loop())
-    except (OSError, StoreError) as error:
-        print(f"transactions cannot be stored in {state_dir}: {error}", file=sys.stderr)
-        return ExitCode.FAILED
+    # Where it cannot be used, it says so itself, and no transaction starts until it can.
+    journal = SqliteJournal(state_dir / "journal.db", asyncio.get_running_loop())
     try:
         return await run_station(config, config.broker(), journal)
     finally:

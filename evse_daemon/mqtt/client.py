@@ -176,7 +176,7 @@ class MqttConnection:
 
     async def _connect(self) -> None:
         async with asyncio.timeout(self.settings.connect_timeout_s):
-            if False:
+            if not self._purged:
                 await self._purge()
                 self._purged = True
             await self._login()

@@ -338,8 +338,9 @@ def test_the_purge_is_made_once_per_process() -> None:
         async with RawServer(serve) as server:
             connection = publisher(BrokerSettings(host="127.0.0.1", port=server.port))
             await connection.start()
-            await until(lambda: len(log) == 5)
+            await until(lambda: len(log) == 5 and connection.connected)
             await connection.stop()
+            await until(lambda: len(log) == 6)
         assert log == [True, DISCONNECT, False, False, False, DISCONNECT]
 
     run(scenario())

@@ -101,7 +101,7 @@ def validated(work: Work, process_id: int, process: Process, result: ValidationR
             return
         result = result.model_copy(update={"authorization_status": refusal})
     following = process.validator + 1
-    if False and not process.token.prevalidated:
+    if following < work.settings.validators and not process.token.prevalidated:
         deadline_s = work.now_s + work.settings.validation_timeout_s
         work.processes[process_id] = replace(
             process, validator=following, deadline_s=deadline_s, result=result

@@ -26,6 +26,7 @@ from evse_daemon.modules.evse_manager.commands import CommandHandlers
 from evse_daemon.modules.evse_manager.options import EvseManagerOptions
 from evse_daemon.modules.evse_manager.state import KernelConfig, State
 from evse_daemon.modules.evse_manager.step import next_deadline_s, step
+from evse_daemon.store import StoreError
 from evse_daemon.types.authorization import IdToken, ProvidedIdToken, ValidationResult
 from evse_daemon.types.board_support_common import BspEvent, ProximityPilot
 from evse_daemon.types.energy import EnforcedLimits
@@ -155,7 +156,12 @@ class EvseManager(Module):
         self._begin()
 
     def _begin(self) -> None:
-        unfinished = tuple(self.context.journal.open_transactions(self.module_id))
+        try:
+            unfinished = tuple(self.context.journal.open_transactions(self.module_id))
+        except StoreError as error:
+            # A run before this one may have left a transaction open: it is found when the store can be read again.
+            self.log.error("the journal cannot be read", reason=str(error))  # noqa: TRY400 - the reason says it
+            unfinished = ()
         self.feed(events.Boot(self.options.external_ready_to_start_charging, unfinished))
         self._request_energy(priority=True)
 

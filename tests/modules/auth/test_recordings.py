@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 
 import pytest
 
@@ -27,9 +28,7 @@ def test_the_outcomes_are_those_of_the_recordings(run: str) -> None:
             asked = len(station.questions)
             station.present(AuthTokenProvider.provided_token.validate_json(json.dumps(row.var())))
             for question in station.questions[asked:]:
-                clock.call_at(
-                    clock.now_s() + VALIDATION_S, lambda question=question: question.resolve(answer())
-                )
+                clock.call_at(clock.now_s() + VALIDATION_S, partial(question.resolve, answer()))
         elif row.topic == recordings.evse_var("session_event"):
             event = EvseManager.session_event.validate_json(json.dumps(row.var()))
             station.evses[1].publish(EvseManager.session_event, event)

@@ -1,0 +1,108 @@
+"""The issue's own session on each of the four brokers, watched and driven with the clients that people use."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.support.brokers import MISSING, free_port, mosquitto_binary, start_mosquitto
+from tests.system.clients import (
+    CARSIM,
+    EVENTS,
+    POWER_COMMAND,
+    SESSION,
+    TOPICS,
+    WHOLE,
+    Client,
+    MosquittoSub,
+    mosquitto_pub,
+)
+from tests.system.processes import ELSEWHERE, PROGRAM, Daemon, until
+
+FIRST_LINES = {
+    "configured": r"Broker: the configured broker at 127\.0\.0\.1:{port}\. Watch with:  {watch}",
+    "running": r"Broker: the broker that runs on 127\.0\.0\.1:{port}\. Watch with:  {watch}",
+    "private": r"Broker: a private Mosquitto on 127\.0\.0\.1:{port}, .*\. Watch with:  {watch}",
+    "embedded": r"Broker: the embedded broker on 127\.0\.0\.1:{port} .*\. Watch with:  {watch}",
+}
+WATCH = r"mosquitto_sub -v -p {port} -t 'everest/#'"
+
+
+@dataclass
+class Station:
+    kind: str
+    daemon: Daemon
+    port: int
+
+
+@pytest.fixture(scope="module", params=FIRST_LINES)
+def station(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Station]:
+    """The simulator on a broker of each kind."""
+    kind: str = request.param
+    folder: Path = tmp_path_factory.mktemp(kind)
+    if kind == "embedded":
+        pytest.importorskip("amqtt", reason="NOT TESTED: amqtt is not installed")
+    elif mosquitto_binary() is None:
+        pytest.skip(MISSING)
+    broker = start_mosquitto(folder) if kind in ("configured", "running") else None
+    port = broker.port if broker is not None else free_port()
+    arguments = ["simulate", "--speed", "10"]
+    match kind:
+        case "configured":
+            arguments += ["--broker", f"127.0.0.1:{port}"]
+            program = PROGRAM
+        case "embedded":
+            program = (*ELSEWHERE, f"{port}-")
+        case _:
+            program = (*ELSEWHERE, str(port))
+    daemon = Daemon(folder / "daemon", arguments, program=program)
+    try:
+        daemon.says("Ctrl-C ends the simulator.")
+        yield Station(kind, daemon, port)
+        daemon.ctrl_c()
+        assert daemon.ended(5) == 0, daemon.describe()
+        assert daemon.err == ""
+    finally:
+        daemon.end()
+        if broker is not None:
+            broker.stop()
+
+
+def test_the_first_line_says_which_broker_it_is_and_what_to_type(station: Station) -> None:
+    first = station.daemon.out.splitlines()[0]
+    watch = WATCH.format(port=station.port)
+    assert re.fullmatch(FIRST_LINES[station.kind].format(port=station.port, watch=watch), first)
+
+
+def test_one_whole_session_with_mosquitto_pub_and_mosquitto_sub(station: Station, tmp_path: Path) -> None:
+    with MosquittoSub(tmp_path, station.port, "everest/#") as sub:
+        until(lambda: sub.payloads(TOPICS.ready))  # it is retained: the subscription stands
+        mosquitto_pub(station.port, CARSIM, SESSION)
+        until(lambda: any('"SessionFinished"' in event for event in sub.payloads(EVENTS)))
+        events = [found[1] for event in sub.payloads(EVENTS) if (found := re.search(r'"event":"(\w+)"', event))]
+        assert events == WHOLE
+
+
+def test_one_whole_session_with_a_paho_client(station: Station) -> None:
+    with Client(station.port, "everest/#") as client:
+        since = client.mark()
+        client.publish(CARSIM, SESSION)
+        client.wait_event("SessionFinished")
+        assert client.events() == WHOLE
+        events = {message.data["event"]: message.data for message in client.on(EVENTS)}
+        assert len({message.data["uuid"] for message in client.on(EVENTS)}) == 1
+        started = events["TransactionStarted"]["transaction_started"]["meter_value"]
+        finished = events["TransactionFinished"]["transaction_finished"]["meter_value"]
+        energy_wh = finished["energy_Wh_import"]["total"] - started["energy_Wh_import"]["total"]
+        # 16 A on three phases of 230 V for 20 s are 61 Wh.
+        assert 61 * 0.85 < energy_wh < 61 * 1.15
+        meter = TOPICS.var("evse_manager", "evse", "powermeter")
+        power_w = [message.data["power_W"]["total"] for message in client.on(meter, since)]
+        assert max(power_w) == pytest.approx(16 * 3 * 230, rel=0.05)
+        switched = [message.data["args"]["value"]["allow_power_on"] for message in client.on(POWER_COMMAND)]
+        assert True in switched
+        assert switched[-1] is False

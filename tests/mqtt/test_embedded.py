@@ -11,7 +11,7 @@ from evse_daemon.mqtt.embedded import EmbeddedBrokerMissing, start_embedded_brok
 from evse_daemon.mqtt.settings import BrokerSettings
 from tests.mqtt.helpers import Recorder, numbers, publisher
 from tests.support.brokers import free_port
-from tests.support.raw_mqtt import CONNACK, PUBLISH, SUBSCRIBE, connect, packet, raw_client, string
+from tests.support.raw_mqtt import CONNACK, PUBLISH, SUBSCRIBE, Peer, connect, packet, raw_client, string
 from tests.support.waiting import run, until
 
 
@@ -83,8 +83,6 @@ def test_will_on_drop_silence_and_take_over() -> None:
             await connection.abort()
             await until(lambda: recorder.payloads == ["offline"])
 
-            silent = await raw_client(broker.port, "silent")
-            silent.close()
             silent = await _silent_with_will(broker.settings)
             await until(lambda: recorder.payloads == ["offline", "gone"])  # keep-alive 1 s
             silent.writer.close()
@@ -103,9 +101,7 @@ def test_will_on_drop_silence_and_take_over() -> None:
     run(scenario())
 
 
-async def _silent_with_will(settings: BrokerSettings):  # type: ignore[no-untyped-def] # noqa: ANN202 - a raw peer
-    from tests.support.raw_mqtt import Peer
-
+async def _silent_with_will(settings: BrokerSettings) -> Peer:
     peer = Peer(*await asyncio.open_connection(settings.host, settings.port))
     head = string("MQTT") + bytes([4, 0x06, 0, 1])
     peer.write(packet(0x10, head + string("mute") + string("s") + string("gone")))

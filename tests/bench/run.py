@@ -1,0 +1,72 @@
+"""The benchmarks, by `python3 dev.py bench [PART …]`; see README.md beside this file."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+from tests.bench import event_to_command, kernel, process, round_trip
+from tests.bench.report import Row, machine, table, write_json
+from tests.support.brokers import MISSING, Mosquitto, mosquitto_binary, start_mosquitto
+
+ON_A_BROKER: dict[str, Callable[[Mosquitto, Path], Iterable[Row]]] = {
+    "process": process.rows,
+    "round_trip": round_trip.rows,
+    "event": event_to_command.rows,
+}
+WITHOUT: dict[str, Callable[[], Iterable[Row]]] = {"kernel": kernel.rows}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="dev.py bench", description=__doc__)
+    parts = [*ON_A_BROKER, *WITHOUT]
+    parser.add_argument("parts", nargs="*", metavar="PART", help=f"of {', '.join(parts)}; default: all")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures as JSON, too")
+    arguments = parser.parse_args(argv)
+    if unknown := set(arguments.parts) - set(parts):
+        parser.error(f"no such part: {', '.join(sorted(unknown))}; there are {', '.join(parts)}")
+    chosen = arguments.parts or parts
+    facts = machine()
+    found = _measure(chosen)
+    for name, text in facts.items():
+        print(f"{name + ':':<8} {text}")
+    print()
+    print(table(found))
+    if arguments.json is not None:
+        write_json(arguments.json, facts, found)
+    return 0
+
+
+def _measure(parts: Iterable[str]) -> list[Row]:
+    found: list[Row] = []
+    with tempfile.TemporaryDirectory(prefix="evse-bench-") as name:
+        folder = Path(name)
+        on_a_broker = [part for part in parts if part in ON_A_BROKER]
+        if on_a_broker and mosquitto_binary() is None:
+            print(MISSING, file=sys.stderr)
+        elif on_a_broker:
+            broker = start_mosquitto(folder, "log_type none")
+            try:
+                for part in on_a_broker:
+                    _say(part)
+                    found += ON_A_BROKER[part](broker, folder)
+            finally:
+                broker.stop()
+        for part in parts:
+            if part in WITHOUT:
+                _say(part)
+                found += WITHOUT[part]()
+    return found
+
+
+def _say(part: str) -> None:
+    print(f"measuring: {part} …", file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -32,9 +32,10 @@ def answer(
 async def main(topic: str, envelope: str, qos: int, address: list[str]) -> None:
     if len(address) == 1:
         loop = asyncio.get_running_loop()
+        path = address[0]
 
         def through_the_socket(factory: Any, *_: Any, **__: Any) -> Any:
-            return loop.create_unix_connection(factory, address[0])
+            return loop.create_unix_connection(factory, path)
 
         loop.create_connection = through_the_socket  # type: ignore[method-assign]
         address = ["localhost", "1883"]

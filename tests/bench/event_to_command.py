@@ -17,7 +17,6 @@ from typing import Any
 
 from evse_daemon.cli.run import run_station
 from evse_daemon.config import RunConfig, load
-from evse_daemon.framework import log as logging_setup
 from evse_daemon.station import Station
 from evse_daemon.store import SqliteJournal
 from tests.bench.board import BenchBoard
@@ -31,10 +30,7 @@ AIM_MS = 0.2
 
 
 def rows(broker: Mosquitto, folder: Path) -> Iterator[Row]:
-    with (folder / "event_to_command.log").open("w") as log:
-        writer = logging_setup.configure("warning", "console", log)
-        took_ms = asyncio.run(_measure(broker, folder))
-        writer.close()
+    took_ms = asyncio.run(_measure(broker, folder))
     yield Row(
         "control pilot event to power-off command",
         quantile(took_ms, 0.5),

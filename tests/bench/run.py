@@ -10,6 +10,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
+from evse_daemon.framework import log as logging_setup
 from tests.bench import event_to_command, kernel, process, round_trip
 from tests.bench.report import Row, machine, table, write_json
 from tests.support.brokers import MISSING, Mosquitto, mosquitto_binary, start_mosquitto
@@ -30,9 +31,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = parser.parse_args(argv)
     if unknown := set(arguments.parts) - set(parts):
         parser.error(f"no such part: {', '.join(sorted(unknown))}; there are {', '.join(parts)}")
-    chosen = arguments.parts or parts
     facts = machine()
-    found = _measure(chosen)
+    log = logging_setup.configure("warning", "console")
+    try:
+        found = _measure(arguments.parts or parts)
+    finally:
+        log.close()
     for name, text in facts.items():
         print(f"{name + ':':<8} {text}")
     print()

@@ -38,9 +38,7 @@ class Client:
         self._socket.close()
 
     def subscribe(self, topic: str, qos: int) -> None:
-        self._socket.sendall(
-            mqtt.packet(mqtt.SUBSCRIBE, self._new_id() + mqtt.string(topic) + bytes([qos]))
-        )
+        self._socket.sendall(mqtt.packet(mqtt.SUBSCRIBE, self._new_id() + mqtt.string(topic) + bytes([qos])))
         for head, _ in self._packets():
             if head == mqtt.SUBACK:
                 return

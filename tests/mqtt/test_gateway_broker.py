@@ -211,15 +211,20 @@ def test_the_broker_restarts_in_the_middle(persistent: Mosquitto) -> None:
         # A persistent session with QoS 2 hears each message exactly once, restarts or not.
         watcher = await asyncio.create_subprocess_exec(
             shutil.which("mosquitto_sub") or "mosquitto_sub", "-p", str(persistent.port), "-V", "311", "-c", "-i", "watcher",
-            "-q", "2", "-t", VARS + "session_event", "-t", VARS + "level", "-t", STATUS, "-F", "%t %p",
+            "-q", "2", "-t", VARS + "session_event", "-t", VARS + "level", "-t", STATUS, "-F", "%m %t %p",
             stdout=subprocess.PIPE,
         )  # fmt: skip
         lines: list[str] = []
 
         async def read() -> None:
             assert watcher.stdout is not None
+            delivered: set[bytes] = set()
             while line := await watcher.stdout.readline():
-                lines.append(line.decode().strip())
+                # Mosquitto 2.0.11 publishes to a subscriber again, after its own restart, what it had sent PUBREL
+                # for and has no PUBCOMP of: the same packet id tells. A message doubled by us would have another.
+                if line not in delivered:
+                    lines.append(line.decode().strip().partition(" ")[2])
+                delivered.add(line)
 
         reading = asyncio.create_task(read())
         async with station_on(persistent) as station:

@@ -86,7 +86,9 @@ def test_a_configured_broker_that_does_not_answer_ends_it_at_once(
         case "argument":
             daemon = start(["simulate", "--broker", f"127.0.0.1:{port}"])
         case "variables":
-            daemon = start(["simulate"], environ={"EV_MQTT_BROKER_HOST": "127.0.0.1", "EV_MQTT_BROKER_PORT": str(port)})
+            daemon = start(
+                ["simulate"], environ={"EV_MQTT_BROKER_HOST": "127.0.0.1", "EV_MQTT_BROKER_PORT": str(port)}
+            )
         case "socket":
             daemon = start(["simulate", "--socket", str(tmp_path / "nothing.sock")])
         case _:
@@ -126,7 +128,9 @@ def test_a_bad_configuration_is_refused_with_each_problem_and_its_line(
     assert "Traceback" not in daemon.err
 
 
-@pytest.mark.parametrize("arguments", [[], ["simulat"], ["run"], ["simulate", "--speed", "0"], ["simulate", "--sped"]])
+@pytest.mark.parametrize(
+    "arguments", [[], ["simulat"], ["run"], ["simulate", "--speed", "0"], ["simulate", "--sped"]]
+)
 def test_wrong_usage(arguments: list[str], start: Start) -> None:
     daemon = start(arguments)
     assert daemon.ended() == ExitCode.USAGE == 2
@@ -245,9 +249,7 @@ def blocked() -> Iterator[int]:
 def test_a_blocked_output_does_not_delay_a_power_off_nor_the_end(
     mosquitto: Mosquitto, start: Start, blocked: int
 ) -> None:
-    daemon = start(
-        ["simulate", *where(mosquitto), "--speed", "10", "--log-level", "debug"], output=blocked
-    )
+    daemon = start(["simulate", *where(mosquitto), "--speed", "10", "--log-level", "debug"], output=blocked)
     with Client(mosquitto.port, "#") as client:
         client.wait_event("Enabled", timeout_s=START_S)
         client.publish(CARSIM, LONG_SESSION)
@@ -286,7 +288,9 @@ def test_the_console_command_is_the_module() -> None:
     """The other tests start ``python -m evse_daemon``; what users type is the same."""
     command = Path(sys.executable).with_name("evse-daemon")
     if not command.exists():
-        pytest.skip(f"NOT TESTED: there is no {command.name} beside {sys.executable}: the package is not installed")
+        pytest.skip(
+            f"NOT TESTED: there is no {command.name} beside {sys.executable}: the package is not installed"
+        )
     told = [
         subprocess.run([*program, "--help"], check=True, capture_output=True, env=clean_environment()).stdout
         for program in ([str(command)], [sys.executable, "-m", "evse_daemon"])

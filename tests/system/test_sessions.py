@@ -82,7 +82,10 @@ def test_the_first_line_says_which_broker_it_is_and_what_to_type(station: Statio
 def test_one_whole_session_with_mosquitto_pub_seen_by_mosquitto_sub_and_paho(
     station: Station, tmp_path: Path
 ) -> None:
-    with MosquittoSub(tmp_path, station.port, "everest/#") as sub, Client(station.port, "everest/#") as client:
+    with (
+        MosquittoSub(tmp_path, station.port, "everest/#") as sub,
+        Client(station.port, "everest/#") as client,
+    ):
         until(lambda: sub.payloads(TOPICS.ready))  # it is retained: the subscription stands
         mosquitto_pub(station.port, CARSIM, SESSION)
         client.wait_event("SessionFinished")

@@ -31,7 +31,7 @@ class KernelMachine(RuleBasedStateMachine):
         prompt=st.booleans(),
         ventilation=st.booleans(),
         lock=st.booleans(),
-        begin=st.sampled_from(["boot", "charge"]),
+        begin=st.sampled_from(["boot", "charge", "charge"]),
         valid_s=st.sampled_from([1e6, 20.0]),
     )
     def start(self, prompt: bool, ventilation: bool, lock: bool, begin: str, valid_s: float) -> None:
@@ -127,6 +127,11 @@ class KernelMachine(RuleBasedStateMachine):
     @rule()
     def error_while_charging(self) -> None:
         self.plant.tell(ev.CausesChanged((FAULT,)))
+
+    @precondition(lambda self: self.plant.state.charger == "Charging")
+    @rule(causes=st.sampled_from([(FAULT,), (FAULT, WARNING)]))
+    def errors_while_charging(self, causes: tuple[ev.Cause, ...]) -> None:
+        self.plant.tell(ev.CausesChanged(causes))
 
 
 class CountedMachine(KernelMachine):

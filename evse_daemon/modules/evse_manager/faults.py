@@ -5,6 +5,7 @@ from __future__ import annotations
 from evse_daemon.framework.errors import Severity
 from evse_daemon.modules.evse_manager.effects import ClearError, RaiseError
 from evse_daemon.modules.evse_manager.events import Cause
+from evse_daemon.modules.evse_manager.state import State
 from evse_daemon.modules.evse_manager.work import Work
 
 INOPERATIVE = "evse_manager/Inoperative"
@@ -90,12 +91,19 @@ LASTING = frozenset({"ContactorWelded", "StoreEnd"})
 """Sub types of own errors that a replug does not clear."""
 
 
+def passing(state: State) -> tuple[Cause, ...]:
+    """The kernel's own errors that end when the car has left."""
+    return tuple(cause for cause in state.own_errors if cause.sub_type not in LASTING)
+
+
 def clear_own(work: Work, *, only: str | None = None) -> None:
     """Clears the kernel's own errors of one sub type, or all that end when the car has left."""
     state = work.state
-    gone = [
-        c for c in state.own_errors if (c.sub_type not in LASTING if only is None else c.sub_type == only)
-    ]
+    gone = (
+        passing(state)
+        if only is None
+        else tuple(cause for cause in state.own_errors if cause.sub_type == only)
+    )
     state.own_errors = tuple(cause for cause in state.own_errors if cause not in gone)
     work.journal.extend(ClearError(cause.type, cause.sub_type) for cause in gone)
     judge(work)

@@ -21,10 +21,10 @@ from evse_daemon.interfaces.evse_board_support import EvseBoardSupport
 from evse_daemon.interfaces.evse_manager import EvseManager as EvseManagerInterface
 from evse_daemon.interfaces.kvs import Kvs
 from evse_daemon.interfaces.powermeter import Powermeter as PowermeterInterface
-from evse_daemon.modules.evse_manager import effects, energy_request, events
+from evse_daemon.modules.evse_manager import effects, energy_request, events, faults
 from evse_daemon.modules.evse_manager.commands import CommandHandlers
 from evse_daemon.modules.evse_manager.options import EvseManagerOptions
-from evse_daemon.modules.evse_manager.state import KernelConfig, State
+from evse_daemon.modules.evse_manager.state import KernelConfig, Session, State
 from evse_daemon.modules.evse_manager.step import next_deadline_s, step
 from evse_daemon.store import StoreError
 from evse_daemon.types.authorization import IdToken, ProvidedIdToken, ValidationResult
@@ -58,6 +58,10 @@ FREE_SERVICE = ProvidedIdToken(
 """The token of a charger without authentication (evse_managerImpl.cpp:141)."""
 
 
+def _begins_session(effect: effects.JournalEffect) -> bool:
+    return isinstance(effect, effects.Announce) and effect.event.event == "SessionStarted"
+
+
 class EvseManager(Module):
     """One EVSE: control pilot, sessions, transactions, limits, errors."""
 
@@ -89,6 +93,8 @@ class EvseManager(Module):
         self._lane: deque[effects.JournalEffect] = deque()
         self._committing: int | None = None
         self._booted = False
+        self._restarting: Timer | None = None
+        self._wait_for_external_ready = self.options.external_ready_to_start_charging
         self.commands = CommandHandlers(self.options, self.feed)
 
     @property
@@ -162,7 +168,9 @@ class EvseManager(Module):
             # A run before this one may have left a transaction open: it is found when the store can be read again.
             self.log.error("the journal cannot be read", reason=str(error))  # noqa: TRY400 - the reason says it
             unfinished = ()
-        self.feed(events.Boot(self.options.external_ready_to_start_charging, unfinished))
+        ending = {commit.payload["session_id"] for commit in self.state.unstored_ends}
+        unfinished = tuple(record for record in unfinished if record["session_id"] not in ending)
+        self.feed(events.Boot(self._wait_for_external_ready, unfinished))
         self._request_energy(priority=True)
 
     def feed(self, event: events.Event) -> bool | None:
@@ -174,9 +182,9 @@ class EvseManager(Module):
         self.state = state
         for effect in wanted.board:
             self._run_board(effect)
-        if state.session.id == self._fresh_id:
-            self._fresh_id = self._new_session_id()
         if wanted.journal:
+            if any(_begins_session(effect) for effect in wanted.journal):
+                self._fresh_id = self._new_session_id()  # also where the session has ended in the same step
             self._lane.extend(wanted.journal)
             self._run_lane()
         self._arm(now_s)
@@ -388,7 +396,12 @@ class EvseManager(Module):
 
     def _request_energy(self, *, priority: bool) -> None:
         request = energy_request.request(
-            self.module_id, self.state, self.grid_meter, self.context.bus.timestamp(), priority=priority
+            self.module_id,
+            self.state,
+            self.grid_meter,
+            self.state.meter if self.powermeter_car_side is not None else None,
+            self.context.bus.timestamp(),
+            priority=priority,
         )
         if request is not None:
             self.energy_grid.publish(Energy.energy_flow_request, request)
@@ -422,19 +435,32 @@ class EvseManager(Module):
             "evse_manager/Inoperative", "evse_manager/Internal", description_="Internal/Kernel"
         )
         before = self.state
+        if before.charger != "Starting":
+            self._wait_for_external_ready = False
+        for cause in faults.passing(before):
+            self.evse.clear_error(cause.type, cause.sub_type)
         self.state = State(
             table=before.table,
             decided_by=before.decided_by,
             capabilities=before.capabilities,
             causes=before.causes,
+            own_errors=tuple(cause for cause in before.own_errors if cause.sub_type in faults.LASTING),
+            cable_limit_a=before.cable_limit_a,
             meter=before.meter,
+            last_request_id=before.last_request_id,
+            unstored_ends=before.unstored_ends,
+            retry_store_s=before.retry_store_s,
         )
         self.state.pilot.contactor_closed = before.pilot.contactor_closed
-        if failures <= RESTARTS:
-            self.after(RESTART_AFTER_S, self._restart)
+        if not before.session.transaction and before.session.starting is None:
+            self.state.session = Session(id=before.session.id)  # the journal does not know it: the core ends it
+        if self._restarting is not None:
+            self._restarting.cancel()
+        self._restarting = self.after(RESTART_AFTER_S, self._restart) if failures <= RESTARTS else None
         return True
 
     def _restart(self) -> None:
+        self.state.inoperative = ()  # what still prevents charging is told anew
         self.evse.clear_error("evse_manager/Inoperative")
         self.evse.clear_error("evse_manager/Internal", "Kernel")
         self._begin()

@@ -128,9 +128,12 @@ class Station:
 
     def _failed(self, module_id: str, error: Exception) -> None:
         """An exception left a module: it recovers, or it is cut off and its peers are told."""
-        log.error("a module failed", module=module_id, exc_info=error)
+        module = self.modules.get(module_id)
+        if module is None:
+            log.error("an observer of the bus failed", exc_info=error)
+            return
         self._failures[module_id] += 1
-        module = self.modules[module_id]
+        # It may have to switch power off: before anything is written of it.
         try:
             goes_on = not isinstance(error, InboxOverflowError) and module.recover(
                 error, self._failures[module_id]
@@ -138,6 +141,7 @@ class Station:
         except Exception:
             log.exception("a module could not recover", module=module_id)
             goes_on = False
+        log.error("a module failed", module=module_id, exc_info=error)
         if goes_on or self._inboxes[module_id].closed:
             return
         log.error("a module is switched off: it failed for good", module=module_id)

@@ -36,12 +36,7 @@ def car_gone(work: Work) -> bool:
 def may_not_go_on(work: Work) -> bool:
     """Whether the transaction's preconditions are gone for good."""
     now = work.state.session
-    return (
-        not now.transaction
-        or not now.authorized
-        or car_gone(work)
-        or not guards.enabled(work.state)
-    )
+    return not now.transaction or not now.authorized or car_gone(work) or not guards.enabled(work.state)
 
 
 def pause_reasons(work: Work) -> tuple[PauseReason, ...]:

@@ -59,12 +59,16 @@ def _pilot_faults(work: Work) -> list[Cause]:
 def judge(work: Work) -> None:
     """Raises, renews or clears Inoperative so that it names what prevents charging now."""
     state = work.state
-    causes = preventing((*state.own_errors, *state.causes, *_pilot_faults(work)))
-    if causes == state.inoperative:
-        return
-    if state.inoperative:
-        work.journal.append(ClearError(INOPERATIVE))
+    if not (state.own_errors or state.causes or state.inoperative) and state.pilot.cp not in ("D", "F"):
+        return  # the usual case, on the way of every event
+    reported = {cause.type for cause in state.causes}
+    seen = [cause for cause in _pilot_faults(work) if cause.type not in reported]
+    before, causes = state.inoperative, preventing((*state.own_errors, *state.causes, *seen))
     state.inoperative = causes
+    if {(cause.type, cause.sub_type) for cause in before} == {(c.type, c.sub_type) for c in causes}:
+        return
+    if before:
+        work.journal.append(ClearError(INOPERATIVE))
     if not causes:
         return
     first = causes[0]

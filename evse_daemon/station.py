@@ -41,6 +41,7 @@ class Station:
         self._inboxes: dict[str, Inbox] = {}
         self._tasks: asyncio.TaskGroup | None = None
         self._running: set[asyncio.Task[None]] = set()
+        self._ended = False
 
     def build(self, mqtt: ExternalMqtt) -> None:
         """Constructs, connects and initialises every module.
@@ -95,15 +96,24 @@ class Station:
                 end = self._tasks.create_task(until.wait(), name="until")
                 self.begin()
                 await end
-                self.make_safe()
+                self._end()
                 for task in tuple(self._running):
                     task.cancel()
         finally:
             self._tasks = None
-            self.make_safe()
+            self._end()
+
+    def _end(self) -> None:
+        """The outputs are made safe, and nothing moves a module any more: none can switch anything on again."""
+        self.make_safe()
+        self._ended = True
+        for inbox in self._inboxes.values():
+            inbox.close()
 
     def make_safe(self) -> None:
-        """Has every module command its outputs safe, and waits for nothing else."""
+        """Has every module command its outputs safe, and waits for nothing else; after the end they are."""
+        if self._ended:
+            return
         for module_id, module in self.modules.items():
             self._guarded(module_id, module.make_safe)
         self.bus.settle()

@@ -115,8 +115,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command line; returns the exit status."""
     arguments = parser().parse_args(argv)
     gc.disable()  # nearly all that is made while starting stays; run_station switches it on again
-    _import_structlog()
     try:
+        _import_structlog()
         match arguments.command:
             case "check-config":
                 from evse_daemon.cli.check_config import run as check_config

@@ -151,6 +151,11 @@ def configuration(folder: Path, port: int) -> Path:
     return file
 
 
+def run(folder: Path, broker: Mosquitto) -> list[str]:
+    """The arguments of ``evse-daemon run`` on a broker, with its configuration and state in a folder."""
+    return ["run", str(configuration(folder, broker.port)), "--state-dir", str(folder / "state")]
+
+
 def simulate(folder: Path, broker: Mosquitto, *arguments: str, speed: float = 10) -> Daemon:
     """``evse-daemon simulate`` on a broker that is named."""
     return Daemon(folder, ["simulate", *where(broker), "--speed", f"{speed:g}", *arguments])

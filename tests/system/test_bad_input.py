@@ -31,7 +31,7 @@ from tests.system.clients import (
     Heard,
 )
 from tests.system.conftest import Start
-from tests.system.processes import START_S, Daemon, configuration, simulate
+from tests.system.processes import START_S, Daemon, run, simulate
 
 ORIGIN = "vandal"
 BOARD = TOPICS.var("yeti_driver", "board_support", "event")
@@ -203,7 +203,8 @@ def test_on_the_topic_of_every_command(
         wanted = set()
         for target in targets:
             for payload in NO_CALLS.values():
-                client.publish(target.topic, payload, qos=0)
+                if number == 1 or len(payload) < MEGABYTE:
+                    client.publish(target.topic, payload, qos=0)
             for name, text in BAD_CALLS.items():
                 call_id = f"{number} {name}"
                 client.publish(target.topic, text % call_id, qos=0)
@@ -345,13 +346,11 @@ def test_retained_commands_are_not_executed(tmp_path: Path, start: Start) -> Non
         with Client(broker.port, "#") as client:
             for topic, payload in retained.items():
                 client.publish(topic, payload, retain=True)
-            daemon = start(
-                ["run", str(configuration(tmp_path, broker.port)), "--state-dir", str(tmp_path / "state")]
-            )
+            daemon = start(run(tmp_path, broker))
             client.wait_available()
             flush(client)
             for _ in range(2):
-                assert client.events() == ["Enabled"]
+                assert client.events() == []
                 assert not [heard for heard in client.messages if heard.topic.endswith("/response/external")]
                 since = client.mark()
                 broker.restart()

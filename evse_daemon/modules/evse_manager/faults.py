@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from evse_daemon.framework.errors import Severity
+from evse_daemon.modules.evse_manager import guards
 from evse_daemon.modules.evse_manager.effects import ClearError, RaiseError
 from evse_daemon.modules.evse_manager.events import Cause
 from evse_daemon.modules.evse_manager.state import State
@@ -56,10 +57,26 @@ def _pilot_faults(work: Work) -> list[Cause]:
     return []
 
 
+PROXIMITY_FAULT = "evse_board_support/MREC23ProximityFault"
+
+
+def _proximity_fault(work: Work) -> list[Cause]:
+    """A socket whose cable is lost, or cannot be told, within a transaction; unless the board says so itself."""
+    state = work.state
+    if (
+        not state.session.transaction
+        or state.charger in ("WaitingForAuthentication", "Finished")
+        or not guards.cable_lost(state)
+        or any(cause.type == PROXIMITY_FAULT for cause in state.causes)
+    ):
+        return []
+    return [Cause("bsp", PROXIMITY_FAULT, "", "High", "the proximity contact of the cable is lost")]
+
+
 def judge(work: Work) -> None:
     """Raises, renews or clears Inoperative so that it names what prevents charging now."""
     state = work.state
-    causes = preventing((*state.own_errors, *state.causes, *_pilot_faults(work)))
+    causes = preventing((*state.own_errors, *state.causes, *_pilot_faults(work), *_proximity_fault(work)))
     if causes == state.inoperative:
         return
     if state.inoperative:

@@ -26,9 +26,9 @@ def budget_a(state: State, now_s: float) -> float:
         # Of few phases none gets more than its own limit (EVerest#1038); of an unknown number each gets the least.
         current_a = min(current_a, state.limit_shared_a / (phases(state) or 3))
     if state.capabilities is not None:
-        current_a = min(current_a, state.capabilities.max_current_A_import)
-    if has_socket(state) and state.charger not in ("Starting", "Idle"):
-        current_a = min(current_a, state.cable_limit_a or 0.0)
+        current_a = min(current_a, max(0.0, state.capabilities.max_current_A_import))
+    if has_socket(state):
+        current_a = min(current_a, max(0.0, state.cable_limit_a or 0.0))  # in this order NaN is 0
     return current_a
 
 

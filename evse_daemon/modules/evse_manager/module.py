@@ -306,6 +306,8 @@ class EvseManager(Module):
 
     def _committed(self, request_id: int, error: str | None) -> None:
         if self._committing != request_id:
+            if error is None:  # later than we waited, but durable: it need not be stored again
+                self.feed(events.Committed(request_id))
             return
         self._committing = None
         if error is not None:
@@ -479,9 +481,8 @@ class EvseManager(Module):
         )
         self.state.pilot.contactor_closed = before.pilot.contactor_closed
         if not before.session.transaction and before.session.starting is None:
-            self.state.session = Session(
-                id=before.session.id
-            )  # the journal does not know it: the core ends it
+            # The journal does not know this session: the core ends it at Boot.
+            self.state.session = Session(id=before.session.id)
         if self._restarting is not None:
             self._restarting.cancel()
         self._restarting = self.after(RESTART_AFTER_S, self._restart) if failures <= RESTARTS else None

@@ -69,7 +69,6 @@ def step(
         if before == (work.state.charger, work.state.pilot.power_commanded, work.state.inoperative):
             break
     control_pilot.follow_lock(work)
-    _tell_new_budget(work)
     board = sorted(work.board, key=lambda effect: not (isinstance(effect, AllowPower) and not effect.on))
     return work.state, Effects(tuple(board), tuple(work.journal), work.reply)
 
@@ -212,13 +211,6 @@ def _tell_limits(work: Work) -> None:
         EvseManager.limits,
         Limits(uuid=work.config.module_id, max_current=current_a, nr_of_phases_available=phases),
     )
-
-
-def _tell_new_budget(work: Work) -> None:
-    """What is in force may have changed with the charger's state: only then does the cable in a socket count."""
-    told_a = work.state.overcurrent_limit_a
-    if told_a is not None and guards.budget_a(work.state, work.now_s) != told_a:
-        _tell_limits(work)
 
 
 def _force_unlock(work: Work) -> None:

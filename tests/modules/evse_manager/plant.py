@@ -5,6 +5,7 @@ The checks restate docs/invariants.md in their own words and use none of the ker
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from evse_daemon.modules.evse_manager import effects as fx
@@ -47,11 +48,24 @@ SWITCHES_PHASES = CAPABILITIES.model_copy(update={"supports_changing_phases_duri
 SOCKET = CAPABILITIES.model_copy(update={"connector_type": "IEC62196Type2Socket"})
 
 WARNING = ev.Cause("bsp", "evse_board_support/MREC3HighTemperature", "", "Low")
+WARNINGS = ("MREC3HighTemperature", "MREC18CableOverTempDerate", "VendorWarning")
 FAULT = ev.Cause("ac_rcd", "ac_rcd/DC", "", "High", "direct current found")
 
 
 def meter(total_wh: float, current_a: Current | None = None) -> Powermeter:
     return Powermeter(timestamp=UTC, energy_Wh_import=Energy(total=total_wh), current_A=current_a)
+
+
+def named(event: SessionEvent) -> str:
+    """A session event's name, with its reason or reasons where it has any: ChargingPausedEVSE(NoEnergy,UserPause)."""
+    reasons: list[str] = []
+    if event.charging_paused_evse is not None:
+        reasons = list(event.charging_paused_evse.reasons or [])
+    elif event.transaction_finished is not None:
+        reasons = [event.transaction_finished.reason or ""]
+    elif event.session_started is not None:
+        reasons = [event.session_started.reason]
+    return f"{event.event}({','.join(reasons)})" if reasons else event.event
 
 
 class Grammar:
@@ -117,6 +131,8 @@ class Plant:
         self.x1_since_s: float | None = None
         self.limit_a = 0.0
         self.limit_until_s = 0.0
+        self.cable_a = math.inf
+        """What the cable in a socket is rated for; infinite where it is fixed."""
         self.total_wh = 0.0
         self.grammar = Grammar()
         self.energy_wh: float | None = None
@@ -124,7 +140,6 @@ class Plant:
         self.was_charging = False
         self.fault_while_charging = False
         self.shared_a: float | None = None
-        self.cable_a: float | None = None
         self.phases = capabilities.max_phase_count_import
         """As the board has them switched."""
         self.phases_told_s: float | None = None
@@ -165,15 +180,15 @@ class Plant:
         self.limit_a, self.limit_until_s, self.shared_a = limit_a, self.now_s + valid_for_s, shared_a
         self.tell(ev.LimitChanged(limit_a, self.limit_until_s, phases, shared_a))
 
-    def cable(self, cable_a: float | None) -> None:
-        """The proximity contact shows a cable with this rating, or none."""
-        self.cable_a = cable_a
-        self.tell(ev.ProximityChanged(cable_a))
-
     def board_has_phases(self, count: int) -> None:
         """The board has another number of phases now and says so."""
         self.phases = count
         self.tell(ev.PhasesAvailable(count))
+
+    def cable(self, rating_a: float | None) -> None:
+        """The board reads the proximity resistor of the cable in the socket, or cannot."""
+        self.cable_a = rating_a or 0.0
+        self.tell(ev.ProximityChanged(rating_a))
 
     def advance(self, seconds: float) -> None:
         """Lets time pass, with a Tick at each deadline that the kernel names."""
@@ -190,14 +205,8 @@ class Plant:
 
     @property
     def names(self) -> list[str]:
-        """The session events so far, a pause with its reasons."""
-        found = []
-        for event in self.events:
-            reasons = event.charging_paused_evse.reasons if event.charging_paused_evse else None
-            finished = event.transaction_finished.reason if event.transaction_finished else None
-            extra = ",".join(reasons) if reasons else finished
-            found.append(f"{event.event}({extra})" if extra else event.event)
-        return found
+        """The session events so far, with the reason where there is one."""
+        return [named(event) for event in self.events]
 
     def news(self) -> list[str]:
         """The session events since this was asked last."""
@@ -307,27 +316,28 @@ class Plant:
     # The invariants
 
     def _faults(self) -> list[ev.Cause]:
-        return [cause for cause in (*self.state.causes, *self.state.own_errors) if cause != WARNING]
+        causes = (*self.state.causes, *self.state.own_errors)
+        return [cause for cause in causes if not cause.type.endswith(WARNINGS)]
 
     def _allowed_a(self) -> float:
         if self.now_s >= self.limit_until_s:
             return 0.0
         rated, phases = self.state.capabilities, self.state.phases
-        allowed_a = min(self.limit_a, rated.max_current_A_import) if rated is not None else self.limit_a
+        board_a = rated.max_current_A_import if rated is not None else math.inf
+        allowed_a = min(self.limit_a, board_a)
         if self.shared_a is not None:
             said = phases.said if phases.said_since else phases.switched_to
             allowed_a = min(allowed_a, self.shared_a / (phases.wanted or said or 3))
-        if self._socket:
-            allowed_a = min(allowed_a, self.cable_a or 0.0)
-        return allowed_a
+        return min(allowed_a, self.cable_a) if self._socket else allowed_a
 
     @property
     def _socket(self) -> bool:
-        return self.capabilities.connector_type == "IEC62196Type2Socket"
+        rated = self.state.capabilities
+        return rated is not None and rated.connector_type == "IEC62196Type2Socket"
 
     def _above_cable(self) -> bool:
         """Whether the car is told more than the cable carries; a cable with the lowest rating carries 13 A."""
-        return self._socket and self.pilot == "PWM" and self.duty > (self.cable_a or 0.0) / 60 + 1e-9
+        return self._socket and self.pilot == "PWM" and self.duty > self.cable_a / 60 + 1e-9
 
     def _check_shared(self) -> None:
         """A limit in watt holds on the phases that the board has, whatever it was asked for."""
@@ -389,7 +399,7 @@ class Plant:
         if not self.power_allowed:
             return
         if self._socket:
-            assert self.cable_a is not None, f"power stays on without a cable after {event}"
+            assert self.cable_a > 0.0, f"power stays on without a cable after {event}"
         assert not self._faults(), f"power stays on with {self._faults()} after {event}"
         assert state.pilot.cp == "C" or (state.pilot.cp == "D" and self.config.has_ventilation), (
             f"power stays on in pilot state {state.pilot.cp}"

@@ -46,7 +46,7 @@ def test_row_53_a_transaction_waits_until_the_cable_is_known() -> None:
     plant = waiting()
     assert limits_told(plant)[-1] == 0.0
     plant.authorize()
-    assert plant.news() == ["Enabled", "SessionStarted", "AuthRequired", "Authorized"]
+    assert plant.news() == ["Enabled", "SessionStarted(EVConnected)", "AuthRequired", "Authorized"]
     plant.advance(60.0)
     assert plant.news() == []
     plant.cable(20.0)
@@ -57,11 +57,11 @@ def test_row_53_a_transaction_waits_until_the_cable_is_known() -> None:
     assert plant.news() == ["ChargingStarted"]
 
 
-def test_the_cable_does_not_limit_what_is_told_of_an_empty_socket() -> None:
+def test_an_empty_socket_is_told_to_have_nothing() -> None:
     plant = Plant(capabilities=SOCKET)
     plant.boot()
     plant.limit(32.0)
-    assert guards.budget_a(plant.state, plant.now_s) == 32.0
+    assert limits_told(plant) == [0.0]
 
 
 def test_row_29_changes_of_the_limit_end_at_the_cable() -> None:

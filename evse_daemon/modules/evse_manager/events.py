@@ -61,6 +61,25 @@ class LimitChanged:
 
     limit_a: float
     valid_until_s: float
+    max_phases: int | None = None
+    """How many phases the car may use; None: nobody says."""
+    shared_a: float | None = None
+    """A limit in watt as the current that all phases together may have."""
+
+
+@dataclass(frozen=True, slots=True)
+class PhasesAvailable:
+    """On how many phases the car can charge now, as the board says."""
+
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class PhasesSwitched:
+    """The board answered the command to switch phases; None means done, else what went wrong."""
+
+    request_id: int
+    error: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,4 +216,6 @@ Event = (
     | MeterStopped
     | Committed
     | Tick
+    | PhasesAvailable
+    | PhasesSwitched
 )

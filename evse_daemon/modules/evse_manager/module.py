@@ -21,7 +21,7 @@ from evse_daemon.interfaces.evse_board_support import EvseBoardSupport
 from evse_daemon.interfaces.evse_manager import EvseManager as EvseManagerInterface
 from evse_daemon.interfaces.kvs import Kvs
 from evse_daemon.interfaces.powermeter import Powermeter as PowermeterInterface
-from evse_daemon.modules.evse_manager import effects, energy_request, events, faults
+from evse_daemon.modules.evse_manager import effects, energy_request, events, faults, phase_switch
 from evse_daemon.modules.evse_manager.commands import CommandHandlers
 from evse_daemon.modules.evse_manager.options import EvseManagerOptions
 from evse_daemon.modules.evse_manager.state import KernelConfig, Session, State
@@ -116,6 +116,11 @@ class EvseManager(Module):
             raise_mrec9=o.raise_mrec9,
             simplified_mode_limit_10a=o.hack_simplified_mode_limit_10A,
             inoperative_error_use_vendor_id=o.inoperative_error_use_vendor_id,
+            switch_phases_delay_s=max(0, o.switch_3ph1ph_delay_s),
+            switch_phases_by=o.switch_3ph1ph_cp_state,
+            overcurrent_tolerance=o.soft_over_current_tolerance_percent / 100,
+            overcurrent_noise_a=o.soft_over_current_measurement_noise_A,
+            overcurrent_s=o.soft_over_current_timeout_ms / 1000,
         )
         self.commands.register(self.evse)
         self.energy_grid.handle(Energy.enforce_limits, self._enforce_limits)
@@ -123,6 +128,7 @@ class EvseManager(Module):
         bsp.subscribe(EvseBoardSupport.event, self._bsp_event)
         bsp.subscribe(EvseBoardSupport.capabilities, self._capabilities)
         bsp.subscribe(EvseBoardSupport.ac_pp_ampacity, self._proximity)
+        bsp.subscribe(EvseBoardSupport.ac_nr_of_phases_available, self._phases_available)
         bsp.subscribe(EvseBoardSupport.request_stop_transaction, self._stop_requested)
         bsp.subscribe(EvseBoardSupport.telemetry, partial(self.evse.publish, EvseManagerInterface.telemetry))
         for source, client in (
@@ -226,6 +232,9 @@ class EvseManager(Module):
             case effects.Lock(request_id, locked):
                 self._run_lock(request_id, locked)
                 return
+            case effects.SwitchPhases(request_id, three_phases):
+                self._switch_phases(request_id, three_phases)
+                return
             case _:
                 assert_never(effect)
         call.then(None, partial(self._board_refused, call.command.name))
@@ -236,6 +245,12 @@ class EvseManager(Module):
         self.connector_lock.call(command).then(
             lambda _: self._fed(events.LockDone(request_id)),
             lambda error: self._fed(events.LockDone(request_id, error.message)),
+        )
+
+    def _switch_phases(self, request_id: int, three_phases: bool) -> None:
+        self.bsp.call(EvseBoardSupport.ac_switch_three_phases_while_charging, value=three_phases).then(
+            lambda _: self._fed(events.PhasesSwitched(request_id)),
+            lambda error: self._fed(events.PhasesSwitched(request_id, error.message)),
         )
 
     def _fed(self, event: events.Event) -> None:
@@ -354,6 +369,9 @@ class EvseManager(Module):
         }
         self.feed(events.ProximityChanged(ratings_a.get(value.ampacity)))
 
+    def _phases_available(self, count: int) -> None:
+        self.feed(events.PhasesAvailable(count))
+
     def _stop_requested(self, request: StopTransactionRequest) -> None:
         self.feed(events.Stop(request.reason, request.id_tag))
 
@@ -390,11 +408,18 @@ class EvseManager(Module):
     def _enforce_limits(self, value: EnforcedLimits) -> None:
         if value.uuid != self.module_id:
             return
-        capabilities = self.state.capabilities
-        phases = capabilities.max_phase_count_import if capabilities is not None else 1
-        current_a = energy_request.limit_a(value, self.options.ac_nominal_voltage, phases)
-        self.evse.publish(EvseManagerInterface.enforced_limits, value)
-        self.feed(events.LimitChanged(current_a, self.clock.now_s() + max(0, value.valid_for)))
+        self.evse.publish(
+            EvseManagerInterface.enforced_limits, energy_request.within_cable(value, self.state.cable_limit_a)
+        )
+        phases = value.limits_root_side.ac_max_phase_count
+        self.feed(
+            events.LimitChanged(
+                energy_request.limit_a(value),
+                self.clock.now_s() + max(0, value.valid_for),
+                phases.value if phases is not None else None,
+                energy_request.shared_a(value, self.options.ac_nominal_voltage),
+            )
+        )
 
     def _request_energy(self, *, priority: bool) -> None:
         request = energy_request.request(
@@ -452,6 +477,7 @@ class EvseManager(Module):
             last_request_id=before.last_request_id,
             unstored_ends=before.unstored_ends,
             retry_store_s=before.retry_store_s,
+            phases=phase_switch.after_failure(before.phases),
         )
         self.state.pilot.contactor_closed = before.pilot.contactor_closed
         if not before.session.transaction and before.session.starting is None:

@@ -16,6 +16,8 @@ from evse_daemon.modules.evse_manager import (
     events,
     faults,
     guards,
+    over_current,
+    phase_switch,
     session,
 )
 from evse_daemon.modules.evse_manager.effects import (
@@ -62,6 +64,7 @@ def step(
         before = (work.state.charger, work.state.pilot.power_commanded, work.state.inoperative)
         charger.settle(work)
         faults.judge(work)
+        phase_switch.follow(work)
         control_pilot.switch_power(work)
         if before == (work.state.charger, work.state.pilot.power_commanded, work.state.inoperative):
             break
@@ -79,10 +82,13 @@ def _take_over(work: Work, event: events.Event) -> None:
     state = work.state
     match event:
         case events.MeterSample():
+            over_current.measured(work, event.value)
             _meter_sample(work, event)
         case events.Tick():
             pass
-        case events.LimitChanged(limit_a, until_s):
+        case events.LimitChanged(limit_a, until_s, max_phases, shared_a):
+            state.limit_shared_a = shared_a
+            phase_switch.ask(work, max_phases)
             _limit(work, limit_a, until_s)
         case events.CpChanged(cp):
             control_pilot.cp_changed(work, cp)
@@ -109,11 +115,18 @@ def _take_over(work: Work, event: events.Event) -> None:
             _force_unlock(work)
         case events.CapabilitiesChanged(capabilities):
             state.capabilities = capabilities
+            phase_switch.capabilities_changed(state, capabilities)
             work.publish(EvseManager.hw_capabilities, capabilities)
             if state.charger != "Starting":
                 _tell_limits(work)
         case events.ProximityChanged(cable_limit_a):
             state.cable_limit_a = cable_limit_a
+            _tell_limits(work)
+        case events.PhasesAvailable(count):
+            phase_switch.available(state, count)
+            _tell_limits(work)
+        case events.PhasesSwitched(request_id, error):
+            phase_switch.answered(work, request_id, error)
             _tell_limits(work)
         case events.LockDone(request_id, error):
             control_pilot.lock_done(work, request_id, error)
@@ -193,7 +206,7 @@ def _tell_limits(work: Work) -> None:
     if current_a != state.overcurrent_limit_a:
         state.overcurrent_limit_a = current_a
         work.board.append(SetOvercurrentLimit(current_a))
-    phases = state.capabilities.max_phase_count_import if state.capabilities is not None else 1
+    phases = guards.phases(state) or 1
     work.publish(
         EvseManager.limits,
         Limits(uuid=work.config.module_id, max_current=current_a, nr_of_phases_available=phases),
@@ -227,6 +240,8 @@ def _deadlines(work: Work) -> None:
         _tell_limits(work)
     control_pilot.contactor_deadlines(work)
     control_pilot.lock_deadline(work)
+    phase_switch.deadline(work)
+    over_current.deadline(work)
     now = state.session
     if now.request_by_s is not None and now_s >= now.request_by_s:
         if now.starting == "meter":
@@ -257,7 +272,14 @@ def _named_deadlines(config: KernelConfig, state: State) -> Iterator[float]:
         yield state.limit_until_s
     if pilot.power_commanded and pilot.c1_since_s is not None:
         yield pilot.c1_since_s + config.c1_power_off_s
-    if pilot.f_since_s is not None and pilot.lock == "locked" and not control_pilot.energised(pilot):
+    yield from phase_switch.named_deadlines(config, state)
+    yield from over_current.named_deadlines(config, state)
+    if (
+        pilot.f_since_s is not None
+        and pilot.lock == "locked"
+        and not control_pilot.energised(pilot)
+        and state.charger != "SwitchPhases"
+    ):
         yield pilot.f_since_s + config.unlock_in_f_s
     for named_s in (
         pilot.opens_by_s,

@@ -10,6 +10,7 @@ from typing import Any
 
 from evse_daemon.modules.evse_manager import effects as fx
 from evse_daemon.modules.evse_manager import events as ev
+from evse_daemon.modules.evse_manager.pwm import current_for
 from evse_daemon.modules.evse_manager.state import KernelConfig, State
 from evse_daemon.modules.evse_manager.step import Effects, next_deadline_s, step
 from evse_daemon.types.authorization import IdToken, ProvidedIdToken, ValidationResult
@@ -20,7 +21,7 @@ from evse_daemon.types.powermeter import (
     TransactionStartResponse,
     TransactionStopResponse,
 )
-from evse_daemon.types.units import Energy
+from evse_daemon.types.units import Current, Energy
 
 UTC = "2026-03-04T10:15:00.000Z"
 
@@ -42,13 +43,17 @@ CAPABILITIES = HardwareCapabilities(
     connector_type="IEC62196Type2Cable",
 )
 
+SWITCHES_PHASES = CAPABILITIES.model_copy(update={"supports_changing_phases_during_charging": True})
+
+SOCKET = CAPABILITIES.model_copy(update={"connector_type": "IEC62196Type2Socket"})
+
 WARNING = ev.Cause("bsp", "evse_board_support/MREC3HighTemperature", "", "Low")
 WARNINGS = ("MREC3HighTemperature", "MREC18CableOverTempDerate", "VendorWarning")
 FAULT = ev.Cause("ac_rcd", "ac_rcd/DC", "", "High", "direct current found")
 
 
-def meter(total_wh: float) -> Powermeter:
-    return Powermeter(timestamp=UTC, energy_Wh_import=Energy(total=total_wh))
+def meter(total_wh: float, current_a: Current | None = None) -> Powermeter:
+    return Powermeter(timestamp=UTC, energy_Wh_import=Energy(total=total_wh), current_A=current_a)
 
 
 def named(event: SessionEvent) -> str:
@@ -101,15 +106,22 @@ class Grammar:
 class Plant:
     """A kernel with its surroundings; ``tell`` gives it an event and carries out what it wants."""
 
-    def __init__(self, config: KernelConfig | None = None, *, prompt: bool = True) -> None:
+    def __init__(
+        self,
+        config: KernelConfig | None = None,
+        *,
+        prompt: bool = True,
+        capabilities: HardwareCapabilities = CAPABILITIES,
+    ) -> None:
         self.config = config or KernelConfig()
+        self.capabilities = capabilities
         self.prompt = prompt
         """Requests are answered and the contactor follows at once; else ``answer`` and ``move_contactor`` do it."""
         self.state = State()
         self.now_s = 0.0
         self.events: list[SessionEvent] = []
         self.board: list[fx.BoardEffect] = []
-        self.pending: list[fx.Lock | fx.StartMeter | fx.StopMeter | fx.Commit] = []
+        self.pending: list[fx.Lock | fx.StartMeter | fx.StopMeter | fx.Commit | fx.SwitchPhases] = []
         self.power_allowed = False
         self.contactor_closed = False
         self.lock_holds = False
@@ -127,13 +139,19 @@ class Plant:
         self.errors: set[tuple[str, str]] = set()
         self.was_charging = False
         self.fault_while_charging = False
+        self.shared_a: float | None = None
+        self.phases = capabilities.max_phase_count_import
+        """As the board has them switched."""
+        self.phases_told_s: float | None = None
+        """Since when a switch of phases is unanswered."""
+        self.switched_charging = False
         self._ids = 0
         self._told = 0
 
     # What a test says
 
     def boot(self) -> None:
-        self.tell(ev.CapabilitiesChanged(CAPABILITIES))
+        self.tell(ev.CapabilitiesChanged(self.capabilities))
         self.tell(ev.Boot())
 
     def plug_in(self) -> None:
@@ -151,9 +169,21 @@ class Plant:
         self.authorize()
         self.tell(ev.CpChanged("C"))
 
-    def limit(self, limit_a: float, valid_for_s: float = 1e6) -> None:
-        self.limit_a, self.limit_until_s = limit_a, self.now_s + valid_for_s
-        self.tell(ev.LimitChanged(limit_a, self.limit_until_s))
+    def limit(
+        self,
+        limit_a: float,
+        valid_for_s: float = 1e6,
+        *,
+        phases: int | None = None,
+        shared_a: float | None = None,
+    ) -> None:
+        self.limit_a, self.limit_until_s, self.shared_a = limit_a, self.now_s + valid_for_s, shared_a
+        self.tell(ev.LimitChanged(limit_a, self.limit_until_s, phases, shared_a))
+
+    def board_has_phases(self, count: int) -> None:
+        """The board has another number of phases now and says so."""
+        self.phases = count
+        self.tell(ev.PhasesAvailable(count))
 
     def cable(self, rating_a: float | None) -> None:
         """The board reads the proximity resistor of the cable in the socket, or cannot."""
@@ -208,6 +238,9 @@ class Plant:
                 if error is None:
                     self.lock_holds = effect.locked
                 self.tell(ev.LockDone(effect.request_id, error))
+            case fx.SwitchPhases():
+                self.phases_told_s = None
+                self.tell(ev.PhasesSwitched(effect.request_id, error))
             case fx.StartMeter():
                 status: Any = "OK" if error is None else "UNEXPECTED_ERROR"
                 self.tell(ev.MeterStarted(effect.request_id, TransactionStartResponse(status=status)))
@@ -223,10 +256,10 @@ class Plant:
             self.contactor_closed = self.power_allowed
             self.tell(ev.ContactorChanged(self.contactor_closed))
 
-    def sample(self, delta_wh: float) -> None:
+    def sample(self, delta_wh: float, current_a: Current | None = None) -> None:
         """The meter's next sample; a meter that runs backwards is a fault that is tried, too."""
         self.total_wh = max(0.0, self.total_wh + delta_wh)
-        self.tell(ev.MeterSample(meter(self.total_wh)))
+        self.tell(ev.MeterSample(meter(self.total_wh, current_a)))
 
     def _board(self, wanted: Effects) -> None:
         for position, effect in enumerate(wanted.board):
@@ -240,12 +273,21 @@ class Plant:
                     else:
                         self._check_power_on()
                     self.power_allowed = on
+                case fx.SwitchPhases():
+                    assert not self.contactor_closed, "phases switched under load"
+                    assert not self.power_allowed, "phases switched under load"
+                    self.phases = 3 if effect.three_phases else 1
+                    self.phases_told_s = self.now_s
+                    self.switched_charging |= self.state.charger == "SwitchPhases"
+                    self.pending.append(effect)
                 case fx.SetPwm(duty):
-                    if self.pilot == "PWM" and self.power_allowed:
+                    if self.pilot == "PWM" and self.power_allowed and not self._above_cable():
                         apart_s = self.now_s - self.pwm_set_s
                         assert apart_s >= 5.0 - 1e-6, f"PWM changed {apart_s:.3f} s after the last change"
                     self._check_duty(duty)
                     self.pilot, self.duty, self.pwm_set_s = "PWM", duty, self.now_s
+                    if self.power_allowed:
+                        self._check_shared()
                 case fx.SetX1():
                     self.pilot = "X1"
                 case fx.SetF():
@@ -280,9 +322,29 @@ class Plant:
     def _allowed_a(self) -> float:
         if self.now_s >= self.limit_until_s:
             return 0.0
-        rated = self.state.capabilities
+        rated, phases = self.state.capabilities, self.state.phases
         board_a = rated.max_current_A_import if rated is not None else math.inf
-        return min(self.limit_a, self.cable_a, board_a)
+        allowed_a = min(self.limit_a, board_a)
+        if self.shared_a is not None:
+            said = phases.said if phases.said_since else phases.switched_to
+            allowed_a = min(allowed_a, self.shared_a / (phases.wanted or said or 3))
+        return min(allowed_a, self.cable_a) if self._socket else allowed_a
+
+    @property
+    def _socket(self) -> bool:
+        rated = self.state.capabilities
+        return rated is not None and rated.connector_type == "IEC62196Type2Socket"
+
+    def _above_cable(self) -> bool:
+        """Whether the car is told more than the cable carries; a cable with the lowest rating carries 13 A."""
+        return self._socket and self.pilot == "PWM" and self.duty > self.cable_a / 60 + 1e-9
+
+    def _check_shared(self) -> None:
+        """A limit in watt holds on the phases that the board has, whatever it was asked for."""
+        if self.shared_a is None:
+            return
+        drawn_a = current_for(self.duty) * self.phases
+        assert drawn_a <= self.shared_a + 1e-6, f"{drawn_a} A on {self.phases} phases for {self.shared_a} A"
 
     def _check_power_on(self) -> None:
         state = self.state
@@ -296,6 +358,9 @@ class Plant:
         assert self._allowed_a() >= 5.9, "power on without a valid limit"
         if self.config.has_connector_lock:
             assert self.lock_holds, "power on with the connector unlocked"
+        if self.phases_told_s is not None:
+            assert self.now_s >= self.phases_told_s + 6.0, "power on while the phases are switched"
+        self._check_shared()
 
     def _check_duty(self, duty: float) -> None:
         current_a = self._allowed_a()
@@ -330,8 +395,11 @@ class Plant:
             self.x1_since_s = self.now_s if self.x1_since_s is None else self.x1_since_s
         else:
             self.x1_since_s = None
+        assert not self._above_cable(), f"duty {self.duty} on a cable for {self.cable_a} A after {event}"
         if not self.power_allowed:
             return
+        if self._socket:
+            assert self.cable_a > 0.0, f"power stays on without a cable after {event}"
         assert not self._faults(), f"power stays on with {self._faults()} after {event}"
         assert state.pilot.cp == "C" or (state.pilot.cp == "D" and self.config.has_ventilation), (
             f"power stays on in pilot state {state.pilot.cp}"
@@ -343,6 +411,6 @@ class Plant:
             and self._allowed_a() >= 5.9
         )
         if not going:
-            assert self.pilot == "X1", f"charging ended and PWM is still on after {event}"
+            assert self.pilot in ("X1", "F"), f"charging ended and PWM is still on after {event}"
             assert self.x1_since_s is not None
             assert self.now_s - self.x1_since_s <= 6.0 + 1e-3, "power on more than 6 s after PWM ended"

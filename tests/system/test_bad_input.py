@@ -139,8 +139,8 @@ def station(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
 def charging(station: Bench) -> Iterator[Bench]:
     """The station charges before and after the test, and nothing has happened in between."""
     client = station.client
+    client.wait(METER, charges, since=client.mark())
     since = client.mark()
-    client.wait(METER, charges, since=since)
     yield station
     assert station.daemon.process.poll() is None, station.daemon.describe()
     client.wait(METER, charges, since=client.mark())

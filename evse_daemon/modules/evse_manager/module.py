@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import uuid
 from collections import deque
+from collections.abc import Callable
 from functools import partial
 from typing import Any, assert_never
 
@@ -21,7 +22,7 @@ from evse_daemon.interfaces.evse_board_support import EvseBoardSupport
 from evse_daemon.interfaces.evse_manager import EvseManager as EvseManagerInterface
 from evse_daemon.interfaces.kvs import Kvs
 from evse_daemon.interfaces.powermeter import Powermeter as PowermeterInterface
-from evse_daemon.modules.evse_manager import effects, energy_request, events
+from evse_daemon.modules.evse_manager import closing, effects, energy_request, events
 from evse_daemon.modules.evse_manager.commands import CommandHandlers
 from evse_daemon.modules.evse_manager.options import EvseManagerOptions
 from evse_daemon.modules.evse_manager.state import KernelConfig, State
@@ -89,6 +90,7 @@ class EvseManager(Module):
         self._lane: deque[effects.JournalEffect] = deque()
         self._committing: int | None = None
         self._booted = False
+        self._done: Callable[[], None] | None = None
         self.commands = CommandHandlers(self.options, self.feed)
 
     @property
@@ -110,6 +112,7 @@ class EvseManager(Module):
             raise_mrec9=o.raise_mrec9,
             simplified_mode_limit_10a=o.hack_simplified_mode_limit_10A,
             inoperative_error_use_vendor_id=o.inoperative_error_use_vendor_id,
+            connector_id=o.connector_id,
         )
         self.commands.register(self.evse)
         self.energy_grid.handle(Energy.enforce_limits, self._enforce_limits)
@@ -156,13 +159,15 @@ class EvseManager(Module):
         self._begin()
 
     def _begin(self) -> None:
+        unfinished: tuple[dict[str, Any], ...] = ()
+        untold: tuple[dict[str, Any], ...] = ()
         try:
             unfinished = tuple(self.context.journal.open_transactions(self.module_id))
+            untold = tuple(self.context.journal.untold_ends(self.module_id))
         except StoreError as error:
             # A run before this one may have left a transaction open: it is found when the store can be read again.
             self.log.error("the journal cannot be read", reason=str(error))  # noqa: TRY400 - the reason says it
-            unfinished = ()
-        self.feed(events.Boot(self.options.external_ready_to_start_charging, unfinished))
+        self.feed(events.Boot(self.options.external_ready_to_start_charging, unfinished, untold))
         self._request_energy(priority=True)
 
     def feed(self, event: events.Event) -> bool | None:
@@ -180,6 +185,7 @@ class EvseManager(Module):
             self._lane.extend(wanted.journal)
             self._run_lane()
         self._arm(now_s)
+        self._tell_done()
         return wanted.reply
 
     def _arm(self, now_s: float) -> None:
@@ -250,6 +256,8 @@ class EvseManager(Module):
                     self.after(self.config.commit_s, partial(self._committed, request_id, "no answer"))
                 case effects.Announce(event):
                     self.evse.publish(EvseManagerInterface.session_event, event)
+                    if event.event == "TransactionFinished":
+                        self.context.journal.told(self.module_id, event.uuid)
                     started = event.session_started
                     if (
                         started is not None
@@ -278,6 +286,13 @@ class EvseManager(Module):
                     self._start_meter(effect)
                 case effects.StopMeter():
                     self._stop_meter(effect)
+                case effects.Record(kind, payload):
+                    self.context.journal.append(kind, self.module_id, payload, self._recorded)
+                case effects.Told(session_id):
+                    self.context.journal.told(self.module_id, session_id)
+                case effects.StoreSession(session_id):
+                    if self.store is not None:
+                        self.store.call(Kvs.store, key=f"{self.module_id}_session", value=session_id)
                 case _:
                     assert_never(effect)
 
@@ -289,6 +304,11 @@ class EvseManager(Module):
             self.log.error("a record could not be stored", reason=error)
         self.feed(events.Committed(request_id, error))
         self._run_lane()
+        self._tell_done()
+
+    def _recorded(self, error: str | None) -> None:
+        if error is not None:
+            self.log.warning("a meter value of a transaction could not be stored", reason=error)
 
     def _start_meter(self, effect: effects.StartMeter) -> None:
         meter = self.billing_meter
@@ -402,6 +422,17 @@ class EvseManager(Module):
             case "SHORT_BASE64":
                 return base64.b64encode(uuid.uuid4().bytes[:12]).decode()
 
+    def end(self, done: Callable[[], None]) -> None:
+        """A transaction is brought to its end, with reason Reboot, stored and announced."""
+        self._done = done
+        self.feed(events.StationEnds())
+
+    def _tell_done(self) -> None:
+        done = self._done
+        if done is not None and closing.done(self.state) and not self._lane and self._committing is None:
+            self._done = None
+            done()
+
     def make_safe(self) -> None:
         """Power off and PWM off, past the core: it may be what failed."""
         self.bsp.call(
@@ -428,13 +459,21 @@ class EvseManager(Module):
             capabilities=before.capabilities,
             causes=before.causes,
             meter=before.meter,
+            last_request_id=before.last_request_id,
+            close_by_s=before.close_by_s,
         )
+        # What was decided and not done is found in the journal, as after a crash.
+        self._lane.clear()
         self.state.pilot.contactor_closed = before.pilot.contactor_closed
+        self._tell_done()
         if failures <= RESTARTS:
             self.after(RESTART_AFTER_S, self._restart)
         return True
 
     def _restart(self) -> None:
+        if self._committing is not None:
+            self.after(RESTART_AFTER_S, self._restart)  # the journal must say how it stands
+            return
         self.evse.clear_error("evse_manager/Inoperative")
         self.evse.clear_error("evse_manager/Internal", "Kernel")
         self._begin()

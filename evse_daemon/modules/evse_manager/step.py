@@ -11,18 +11,22 @@ from dataclasses import dataclass
 from evse_daemon.interfaces.evse_manager import EvseManager
 from evse_daemon.modules.evse_manager import (
     charger,
+    closing,
     control_pilot,
     enable_table,
     events,
     faults,
     guards,
+    records,
     session,
+    unfinished,
 )
 from evse_daemon.modules.evse_manager.effects import (
     AllowPower,
     BoardEffect,
     JournalEffect,
     SetOvercurrentLimit,
+    StopMeter,
 )
 from evse_daemon.modules.evse_manager.state import KernelConfig, State
 from evse_daemon.modules.evse_manager.work import Work
@@ -121,12 +125,17 @@ def _take_over(work: Work, event: events.Event) -> None:
         case events.MeterStopped(request_id, stopped):
             if state.session.ending and request_id == state.session.request_id:
                 session.meter_stopped(work, stopped)
+            elif state.unfinished_request_id and request_id == state.unfinished_request_id:
+                unfinished.meter_stopped(work, stopped)
+                _go_on_booting(work)
         case events.Committed(request_id, error):
             _committed(work, request_id, error)
         case events.BoardFailed(message):
             faults.raise_own(work, "evse_manager/Internal", message, sub_type="Board")
         case events.Boot():
             _boot(work, event)
+        case events.StationEnds():
+            closing.begin(work)
         case events.ExternalReady():
             work.reply = state.waiting_for_external_ready or state.charger != "Starting"
             if state.waiting_for_external_ready:
@@ -135,16 +144,27 @@ def _take_over(work: Work, event: events.Event) -> None:
 
 def _boot(work: Work, event: events.Boot) -> None:
     """No power is allowed, whatever was before (design rule 6)."""
-    if work.state.charger != "Starting":
+    if work.state.charger != "Starting" or guards.closing(work.state):
         return
     work.board.append(AllowPower(on=False))
     work.publish(EvseManager.evse_id, work.config.evse_id)
     _tell_limits(work)
-    for record in event.unfinished:
-        session.end_unfinished(work, record)
-    work.state.waiting_for_external_ready = event.wait_for_external_ready
-    work.publish(EvseManager.waiting_for_external_ready, event.wait_for_external_ready)
-    if not event.wait_for_external_ready:
+    unfinished.tell_again(work, event.untold)
+    work.state.unfinished = event.unfinished
+    work.state.wait_for_external_ready = event.wait_for_external_ready
+    _go_on_booting(work)
+
+
+def _go_on_booting(work: Work) -> None:
+    """Ends what a run before this one began, then begins."""
+    state = work.state
+    if unfinished.end_next(work) or guards.closing(state):
+        return
+    # Whatever the meter believes to go on is over (EvseManager.cpp:1485).
+    work.journal.append(StopMeter(work.next_request_id(), ""))
+    state.waiting_for_external_ready = state.wait_for_external_ready
+    work.publish(EvseManager.waiting_for_external_ready, state.waiting_for_external_ready)
+    if not state.waiting_for_external_ready:
         _begin(work)
 
 
@@ -172,6 +192,7 @@ def _meter_sample(work: Work, event: events.MeterSample) -> None:
     ):
         return
     state.meter = event.value
+    records.sample(work)
 
 
 def _limit(work: Work, limit_a: float, until_s: float) -> None:
@@ -231,6 +252,9 @@ def _deadlines(work: Work) -> None:
         elif now.ending:
             session.meter_stopped(work, None)
     session.retry_ends(work)
+    if state.unfinished_by_s is not None and now_s >= state.unfinished_by_s:
+        unfinished.meter_stopped(work, None)
+        _go_on_booting(work)
 
 
 def _named_deadlines(config: KernelConfig, state: State) -> Iterator[float]:
@@ -247,6 +271,7 @@ def _named_deadlines(config: KernelConfig, state: State) -> Iterator[float]:
         pilot.lock_by_s,
         now.request_by_s,
         state.retry_store_s,
+        state.unfinished_by_s,
     ):
         if named_s is not None:
             yield named_s

@@ -57,8 +57,39 @@ class Grammar:
         self.transaction = False
         self.had_transaction = False
         self.paused: tuple[str, ...] = ()
+        self.owed = ""
+        """The session in whose transaction the process died."""
+        self.resumed = ""
+        self.finished: set[str] = set()
+        """The sessions whose transaction is finished."""
+
+    def die(self) -> None:
+        """The process ends here, and another begins."""
+        self.owed = self.session if self.transaction else self.owed
+        self.session, self.transaction, self.resumed = "", False, ""
+
+    def _read_resumed(self, event: SessionEvent) -> None:
+        assert event.uuid == self.resumed, f"{event.event} within the session that is resumed"
+        if event.event == "TransactionFinished":
+            assert event.uuid not in self.finished, "a transaction is finished twice"
+            self.finished.add(event.uuid)
+            self.owed = ""
+        else:
+            assert event.event == "SessionFinished", f"{event.event} in a session that is resumed"
+            assert event.uuid in self.finished, "a session that was resumed ends without its transaction"
+            self.resumed = ""
 
     def read(self, event: SessionEvent) -> None:
+        if event.event == "SessionResumed":
+            assert not self.session, "a session is resumed within another"
+            assert event.uuid not in self.finished, "a session is resumed whose transaction is finished"
+            assert self.owed in ("", event.uuid), "another session is resumed than the one that was cut off"
+            self.resumed = event.uuid
+            return
+        if self.resumed:
+            self._read_resumed(event)
+            return
+        assert not self.owed, f"{event.event} before the transaction that was cut off is finished"
         match event.event:
             case "Enabled" | "Disabled":
                 return
@@ -79,6 +110,7 @@ class Grammar:
             case "TransactionFinished":
                 assert self.transaction, "TransactionFinished without TransactionStarted"
                 self.transaction = False
+                self.finished.add(event.uuid)
             case "SessionFinished":
                 assert not self.transaction, "a session ends within its transaction"
                 self.session = ""

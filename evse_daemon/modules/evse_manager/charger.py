@@ -119,7 +119,7 @@ def enter_finished(work: Work) -> None:
     cp.signal_x1(work)
     if work.state.session.transaction:
         if not guards.in_service(work.state) and work.state.session.stop_reason is None:
-            work.state.session.stop_reason = "Reboot" if guards.closing(work.state) else "EVSEDisabled"
+            work.state.session.stop_reason = "Reboot" if guards.enabled(work.state) else "EVSEDisabled"
         session.end_transaction(work)
 
 

@@ -5,12 +5,14 @@ The checks restate docs/invariants.md in their own words and use none of the ker
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from evse_daemon.modules.evse_manager import effects as fx
 from evse_daemon.modules.evse_manager import events as ev
 from evse_daemon.modules.evse_manager.state import KernelConfig, State
 from evse_daemon.modules.evse_manager.step import Effects, next_deadline_s, step
+from evse_daemon.store import MemoryJournal
 from evse_daemon.types.authorization import IdToken, ProvidedIdToken, ValidationResult
 from evse_daemon.types.evse_board_support import HardwareCapabilities
 from evse_daemon.types.evse_manager import SessionEvent
@@ -63,8 +65,14 @@ class Grammar:
         self.finished: set[str] = set()
         """The sessions whose transaction is finished."""
 
-    def die(self) -> None:
-        """The process ends here, and another begins."""
+    def die(self, left_open: Iterable[str] = ()) -> None:
+        """The process ends here, and another begins.
+
+        Args:
+            left_open: the sessions whose transaction is open in the store; where its end was told all the same, it
+                is told once more.
+        """
+        self.finished -= set(left_open)
         self.owed = self.session if self.transaction else self.owed
         self.session, self.transaction, self.resumed = "", False, ""
 
@@ -73,7 +81,8 @@ class Grammar:
         if event.event == "TransactionFinished":
             assert event.uuid not in self.finished, "a transaction is finished twice"
             self.finished.add(event.uuid)
-            self.owed = ""
+            if self.owed == event.uuid:
+                self.owed = ""
         else:
             assert event.event == "SessionFinished", f"{event.event} in a session that is resumed"
             assert event.uuid in self.finished, "a session that was resumed ends without its transaction"
@@ -83,7 +92,6 @@ class Grammar:
         if event.event == "SessionResumed":
             assert not self.session, "a session is resumed within another"
             assert event.uuid not in self.finished, "a session is resumed whose transaction is finished"
-            assert self.owed in ("", event.uuid), "another session is resumed than the one that was cut off"
             self.resumed = event.uuid
             return
         if self.resumed:
@@ -140,9 +148,13 @@ class Plant:
         self.total_wh = 0.0
         self.grammar = Grammar()
         self.energy_wh: float | None = None
+        self.start_wh = 0.0
         self.errors: set[tuple[str, str]] = set()
         self.was_charging = False
         self.fault_while_charging = False
+        self.store = MemoryJournal()
+        self.lane: list[fx.JournalEffect] = []
+        """What waits for a commit that is not answered."""
         self._ids = 0
         self._told = 0
 
@@ -184,6 +196,21 @@ class Plant:
             raise AssertionError("the kernel names deadlines that it does not serve")
         self.now_s = max(self.now_s, end_s)
 
+    def restart(self) -> None:
+        """The process dies, with all that waits in it, and another begins; the board opens the contactor meanwhile."""
+        left_open = self.store.open_transactions("evse")
+        self.grammar.die(str(payload["session_id"]) for payload in left_open)
+        self.lane.clear()
+        self.pending.clear()
+        self.errors.clear()
+        self.state = State()
+        self.power_allowed = self.contactor_closed = False
+        self.pilot, self.limit_a = "none", 0.0
+        if self.energy_wh is not None:
+            self.energy_wh = self.start_wh  # what was announced and not stored is forgotten
+        self.tell(ev.CapabilitiesChanged(CAPABILITIES))
+        self.tell(ev.Boot(unfinished=tuple(left_open), untold=tuple(self.store.untold_ends("evse"))))
+
     @property
     def names(self) -> list[str]:
         """The session events so far, a pause with its reasons."""
@@ -207,8 +234,9 @@ class Plant:
         before = self.state
         self.state, wanted = step(self.config, before, event, self.now_s, UTC, f"session-{self._ids}")
         self._board(wanted)
-        for effect in wanted.journal:
-            self._journal(effect)
+        self.lane.extend(wanted.journal)
+        while self.lane and not any(isinstance(effect, fx.Commit) for effect in self.pending):
+            self._journal(self.lane.pop(0))
         self._check(event, charging_before=before.charger == "Charging")
         if self.prompt:
             while self.pending:
@@ -232,6 +260,8 @@ class Plant:
                 status = "OK" if error is None else "UNEXPECTED_ERROR"
                 self.tell(ev.MeterStopped(effect.request_id, TransactionStopResponse(status=status)))
             case fx.Commit():
+                if error is None:
+                    self.store.append(effect.kind, "evse", effect.payload, lambda _: None)
                 self.tell(ev.Committed(effect.request_id, error))
 
     def move_contactor(self) -> None:
@@ -279,6 +309,12 @@ class Plant:
                 self.grammar.read(event)
                 self._check_energy(event)
                 self.events.append(event)
+                if event.event == "TransactionFinished":
+                    self.store.told("evse", event.uuid)
+            case fx.Record(kind, payload):
+                self.store.append(kind, "evse", payload, lambda _: None)
+            case fx.Told(session_id):
+                self.store.told("evse", session_id)
             case fx.RaiseError():
                 assert (effect.type, effect.sub_type) not in self.errors, "an error raised twice"
                 self.errors.add((effect.type, effect.sub_type))
@@ -319,11 +355,13 @@ class Plant:
     def _check_energy(self, event: SessionEvent) -> None:
         if event.event == "TransactionStarted":
             assert event.transaction_started is not None
-            self.energy_wh = event.transaction_started.meter_value.energy_Wh_import.total
+            self.energy_wh = self.start_wh = event.transaction_started.meter_value.energy_Wh_import.total
         elif event.event == "TransactionFinished":
             assert event.transaction_finished is not None
-            assert self.energy_wh is not None
             finished_wh = event.transaction_finished.meter_value.energy_Wh_import.total
+            if self.energy_wh is None:
+                assert self.grammar.resumed == event.uuid, "a transaction ends that did not begin"
+                return
             assert finished_wh >= self.energy_wh, "the energy of a transaction is negative"
             self.energy_wh = None
         elif self.energy_wh is not None and event.charging_state_changed_event is not None:

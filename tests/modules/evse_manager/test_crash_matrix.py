@@ -80,10 +80,8 @@ def grammar_of_all_lives(site: Site, *, ends_not_stored: bool = False) -> None:
             if life.broke_after and number == life.broke_after:
                 grammar.die()
             grammar.read(event)
-        if ends_not_stored:
-            open_ = {str(payload["session_id"]) for payload in life.left_open}
-            grammar.finished -= open_
-        grammar.die()
+        left_open = life.left_open if ends_not_stored else []
+        grammar.die(str(payload["session_id"]) for payload in left_open)
     assert not grammar.owed, "a transaction that was announced is not finished"
 
 

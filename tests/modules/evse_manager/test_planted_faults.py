@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
 
-from evse_daemon.modules.evse_manager import control_pilot, guards, pwm, session, step
+from evse_daemon.modules.evse_manager import closing, control_pilot, guards, pwm, session, step, unfinished
 from evse_daemon.modules.evse_manager import effects as fx
 from evse_daemon.modules.evse_manager import events as ev
 from evse_daemon.modules.evse_manager.work import Work
@@ -61,6 +61,8 @@ PLANTED: dict[str, tuple[Any, str, Any, str]] = {
         unlock_at_any_time,
         "unlocked while",
     ),
+    "a transaction that a crash leaves open": (unfinished, "end_next", always(False), "cut off"),
+    "a process that ends in a session": (closing, "begin", always(None), "told to end"),
     "an end that is not told": (
         session,
         "end_transaction",

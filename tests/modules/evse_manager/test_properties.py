@@ -39,6 +39,7 @@ class KernelMachine(RuleBasedStateMachine):
         self.plant = Plant(config, prompt=prompt)
         self.plant.boot()
         if begin == "charge":
+            self.plant.sample(100.0)
             self.plant.tell(ev.CpChanged("A"))
             self._answer_all()
             self.plant.limit(16.0, valid_s)
@@ -114,6 +115,17 @@ class KernelMachine(RuleBasedStateMachine):
     def contactor_moves_by_itself(self, closed: bool) -> None:
         self.plant.contactor_closed = closed
         self.plant.tell(ev.ContactorChanged(closed))
+
+    @rule(how=st.sampled_from(["not", "not", "not", "not", "killed", "told to end"]))
+    def restarted(self, how: str) -> None:
+        if how == "not":
+            return
+        if how == "told to end":
+            self.plant.tell(ev.StationEnds())
+            self.plant.advance(8.5)
+            assert not self.plant.state.session.id, "told to end, and a session goes on"
+            assert not self.plant.power_allowed
+        self.plant.restart()
 
     @rule(request=st.integers(0, 40))
     def late_answers(self, request: int) -> None:

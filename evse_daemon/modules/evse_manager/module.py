@@ -25,8 +25,10 @@ from evse_daemon.interfaces.powermeter import Powermeter as PowermeterInterface
 from evse_daemon.modules.evse_manager import closing, effects, energy_request, events
 from evse_daemon.modules.evse_manager.commands import CommandHandlers
 from evse_daemon.modules.evse_manager.options import EvseManagerOptions
+from evse_daemon.modules.evse_manager.session_logger import SessionLogger
 from evse_daemon.modules.evse_manager.state import KernelConfig, State
 from evse_daemon.modules.evse_manager.step import next_deadline_s, step
+from evse_daemon.mqtt.topics import api_var
 from evse_daemon.store import StoreError
 from evse_daemon.types.authorization import IdToken, ProvidedIdToken, ValidationResult
 from evse_daemon.types.board_support_common import BspEvent, ProximityPilot
@@ -90,6 +92,9 @@ class EvseManager(Module):
         self._lane: deque[effects.JournalEffect] = deque()
         self._committing: int | None = None
         self._booted = False
+        self._session_log = SessionLogger(
+            context.bus.timestamp, partial(self.mqtt.publish, api_var(self.module_id, "hlc_log"))
+        )
         self._done: Callable[[], None] | None = None
         self.commands = CommandHandlers(self.options, self.feed)
 
@@ -113,6 +118,8 @@ class EvseManager(Module):
             simplified_mode_limit_10a=o.hack_simplified_mode_limit_10A,
             inoperative_error_use_vendor_id=o.inoperative_error_use_vendor_id,
             connector_id=o.connector_id,
+            session_logging_path=o.session_logging_path if o.session_logging else None,
+            logfile_suffix=o.logfile_suffix,
         )
         self.commands.register(self.evse)
         self.energy_grid.handle(Energy.enforce_limits, self._enforce_limits)
@@ -173,6 +180,7 @@ class EvseManager(Module):
     def feed(self, event: events.Event) -> bool | None:
         """Has the core decide on an event and runs the effects; returns a command's result."""
         now_s = self.clock.now_s()
+        self._session_log.event(event)
         state, wanted = step(
             self.config, self.state, event, now_s, self.context.bus.timestamp(), self._fresh_id
         )
@@ -206,6 +214,7 @@ class EvseManager(Module):
         self.feed(events.Tick())
 
     def _run_board(self, effect: effects.BoardEffect) -> None:
+        self._session_log.effect(effect)
         bsp = self.bsp
         match effect:
             case effects.AllowPower(on):
@@ -248,6 +257,7 @@ class EvseManager(Module):
         """Runs journal effects in order; what follows a commit waits for it."""
         while self._lane and self._committing is None:
             effect = self._lane.popleft()
+            self._session_log.effect(effect)
             match effect:
                 case effects.Commit(request_id, kind, payload):
                     self._committing = request_id

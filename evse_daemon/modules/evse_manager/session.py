@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from evse_daemon.interfaces.evse_manager import EvseManager
-from evse_daemon.modules.evse_manager import closing, faults, guards, records
+from evse_daemon.modules.evse_manager import closing, faults, guards, records, session_log
 from evse_daemon.modules.evse_manager.effects import Commit, StartMeter, StopMeter, StoreSession, Told
 from evse_daemon.modules.evse_manager.events import Authorize, Stop
 from evse_daemon.modules.evse_manager.state import Session
@@ -35,7 +35,12 @@ def start_session(work: Work, reason: StartSessionReason) -> None:
     work.publish(EvseManager.ev_info, EVInfo())
     work.announce(
         "SessionStarted",
-        session_started=SessionStarted(reason=reason, meter_value=work.meter_value(), id_tag=session.token),
+        session_started=SessionStarted(
+            reason=reason,
+            meter_value=work.meter_value(),
+            id_tag=session.token,
+            logging_path=session_log.path(work.config, work.utc, session.id),
+        ),
     )
     work.publish(EvseManager.selected_protocol, "IEC61851-1")
 

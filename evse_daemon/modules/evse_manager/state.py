@@ -69,6 +69,9 @@ class KernelConfig:
     """The EVSE's number."""
     meter_record_s: float = 60.0
     """Least time between two meter values of a transaction in the journal."""
+    session_logging_path: str | None = None
+    """Where session logs are written; None: none are."""
+    logfile_suffix: str = "session_uuid"
     closing_s: float = 8.0
     """How long the end of a transaction may take when the process is told to end."""
 

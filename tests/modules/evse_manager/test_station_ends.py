@@ -56,7 +56,11 @@ def after(*doings: Doing) -> tuple[Life, Ending]:
 
 def follows_the_pilot(life: Life) -> Callable[[], None]:
     """A car that goes to B half a second after PWM went off."""
-    return lambda: life.manager.after(0.5, lambda: life.signal("B"))
+
+    def pwm_is_off() -> None:
+        life.manager.after(0.5, lambda: life.signal("B"))
+
+    return pwm_is_off
 
 
 def test_a_transaction_ends_with_reason_reboot() -> None:

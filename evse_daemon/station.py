@@ -46,6 +46,7 @@ class Station:
         self._running: set[asyncio.Task[None]] = set()
         self._unended: set[str] = set()
         self._all_ended: Callable[[], None] = lambda: None
+        self._ended = False
 
     def build(self, mqtt: ExternalMqtt) -> None:
         """Constructs, connects and initialises every module.
@@ -105,13 +106,20 @@ class Station:
                 end = self._tasks.create_task(until.wait(), name="until")
                 self.begin()
                 await end
-                await self._ended(at_once or asyncio.Event())
-                self.make_safe()
+                await self._all_end(at_once or asyncio.Event())
+                self._end()
                 for task in tuple(self._running):
                     task.cancel()
         finally:
             self._tasks = None
-            self.make_safe()
+            self._end()
+
+    def _end(self) -> None:
+        """The outputs are made safe, and nothing moves a module any more: none can switch anything on again."""
+        self.make_safe()
+        self._ended = True
+        for inbox in self._inboxes.values():
+            inbox.close()
 
     def end(self, done: Callable[[], None]) -> None:
         """Has every module bring what it does to its end; ``done`` is called when the last one has."""
@@ -120,9 +128,9 @@ class Station:
         if not self._unended:
             done()
         for module_id in tuple(self._unended):
-            self._inboxes[module_id].put(self._end, module_id)
+            self._inboxes[module_id].put(self._end_module, module_id)
 
-    def _end(self, module_id: str) -> None:
+    def _end_module(self, module_id: str) -> None:
         has_ended = partial(self._has_ended, module_id)
         try:
             self.modules[module_id].end(has_ended)
@@ -136,7 +144,7 @@ class Station:
             if not self._unended:
                 self._all_ended()
 
-    async def _ended(self, at_once: asyncio.Event) -> None:
+    async def _all_end(self, at_once: asyncio.Event) -> None:
         ended = asyncio.Event()
         self.end(ended.set)
         waits = [asyncio.ensure_future(event.wait()) for event in (ended, at_once)]
@@ -149,7 +157,9 @@ class Station:
             )
 
     def make_safe(self) -> None:
-        """Has every module command its outputs safe, and waits for nothing else."""
+        """Has every module command its outputs safe, and waits for nothing else; after the end they are."""
+        if self._ended:
+            return
         for module_id, module in self.modules.items():
             self._guarded(module_id, module.make_safe)
         self.bus.settle()
@@ -174,9 +184,12 @@ class Station:
 
     def _failed(self, module_id: str, error: Exception) -> None:
         """An exception left a module: it recovers, or it is cut off and its peers are told."""
-        log.error("a module failed", module=module_id, exc_info=error)
+        module = self.modules.get(module_id)
+        if module is None:
+            log.error("an observer of the bus failed", exc_info=error)
+            return
         self._failures[module_id] += 1
-        module = self.modules[module_id]
+        # It may have to switch power off: before anything is written of it.
         try:
             goes_on = not isinstance(error, InboxOverflowError) and module.recover(
                 error, self._failures[module_id]
@@ -184,6 +197,7 @@ class Station:
         except Exception:
             log.exception("a module could not recover", module=module_id)
             goes_on = False
+        log.error("a module failed", module=module_id, exc_info=error)
         if goes_on or self._inboxes[module_id].closed:
             return
         log.error("a module is switched off: it failed for good", module=module_id)

@@ -37,8 +37,16 @@ class TransactionStartedRecord(TransactionRecord):
     """What the meter signed at the start, where it signs then."""
     reservation_id: Integer | None = None
     """The reservation that the transaction uses up."""
+
+
+class OpenTransaction(OpenType):
+    """What ending an open transaction needs of its start, of whichever version wrote it."""
+
+    session_id: str
+    meter_value: Powermeter
+    signed_meter_value: SignedMeterValue | None = None
     last_meter_value: Powermeter | None = None
-    """Only in ``open_transactions``: the newest recorded value of the transaction."""
+    """The newest recorded value of the transaction."""
 
 
 class MeterValueRecord(TransactionRecord):

@@ -22,11 +22,11 @@ from evse_daemon.interfaces.evse_board_support import EvseBoardSupport
 from evse_daemon.interfaces.evse_manager import EvseManager as EvseManagerInterface
 from evse_daemon.interfaces.kvs import Kvs
 from evse_daemon.interfaces.powermeter import Powermeter as PowermeterInterface
-from evse_daemon.modules.evse_manager import closing, effects, energy_request, events
+from evse_daemon.modules.evse_manager import closing, effects, energy_request, events, faults
 from evse_daemon.modules.evse_manager.commands import CommandHandlers
 from evse_daemon.modules.evse_manager.options import EvseManagerOptions
 from evse_daemon.modules.evse_manager.session_logger import SessionLogger
-from evse_daemon.modules.evse_manager.state import KernelConfig, State
+from evse_daemon.modules.evse_manager.state import KernelConfig, Session, State
 from evse_daemon.modules.evse_manager.step import next_deadline_s, step
 from evse_daemon.mqtt.topics import api_var
 from evse_daemon.store import StoreError
@@ -59,6 +59,10 @@ FREE_SERVICE = ProvidedIdToken(
     id_token=IdToken(value="FREESERVICE", type="Local"), authorization_type="RFID", prevalidated=True
 )
 """The token of a charger without authentication (evse_managerImpl.cpp:141)."""
+
+
+def _begins_session(effect: effects.JournalEffect) -> bool:
+    return isinstance(effect, effects.Announce) and effect.event.event == "SessionStarted"
 
 
 class EvseManager(Module):
@@ -96,6 +100,10 @@ class EvseManager(Module):
             context.bus.timestamp, partial(self.mqtt.publish, api_var(self.module_id, "hlc_log"))
         )
         self._done: Callable[[], None] | None = None
+        self._told_session = ""
+        """Whose start was announced, and whose end was not."""
+        self._restarting: Timer | None = None
+        self._wait_for_external_ready = self.options.external_ready_to_start_charging
         self.commands = CommandHandlers(self.options, self.feed)
 
     @property
@@ -174,7 +182,10 @@ class EvseManager(Module):
         except StoreError as error:
             # A run before this one may have left a transaction open: it is found when the store can be read again.
             self.log.error("the journal cannot be read", reason=str(error))  # noqa: TRY400 - the reason says it
-        self.feed(events.Boot(self.options.external_ready_to_start_charging, unfinished, untold))
+        # An end that was announced and is tried again is not ended once more.
+        ending = {commit.payload["session_id"] for commit in self.state.unstored_ends}
+        unfinished = tuple(record for record in unfinished if record["session_id"] not in ending)
+        self.feed(events.Boot(self._wait_for_external_ready, unfinished, untold))
         self._request_energy(priority=True)
 
     def feed(self, event: events.Event) -> bool | None:
@@ -187,9 +198,9 @@ class EvseManager(Module):
         self.state = state
         for effect in wanted.board:
             self._run_board(effect)
-        if state.session.id == self._fresh_id:
-            self._fresh_id = self._new_session_id()
         if wanted.journal:
+            if any(_begins_session(effect) for effect in wanted.journal):
+                self._fresh_id = self._new_session_id()  # also where the session has ended in the same step
             self._lane.extend(wanted.journal)
             self._run_lane()
         self._arm(now_s)
@@ -268,6 +279,10 @@ class EvseManager(Module):
                     self.evse.publish(EvseManagerInterface.session_event, event)
                     if event.event == "TransactionFinished":
                         self.context.journal.told(self.module_id, event.uuid)
+                    elif event.event == "SessionStarted":
+                        self._told_session = event.uuid
+                    elif event.event == "SessionFinished":
+                        self._told_session = ""
                     started = event.session_started
                     if (
                         started is not None
@@ -308,6 +323,8 @@ class EvseManager(Module):
 
     def _committed(self, request_id: int, error: str | None) -> None:
         if self._committing != request_id:
+            if error is None:  # later than we waited, but durable: it need not be stored again
+                self.feed(events.Committed(request_id))
             return
         self._committing = None
         if error is not None:
@@ -418,7 +435,12 @@ class EvseManager(Module):
 
     def _request_energy(self, *, priority: bool) -> None:
         request = energy_request.request(
-            self.module_id, self.state, self.grid_meter, self.context.bus.timestamp(), priority=priority
+            self.module_id,
+            self.state,
+            self.grid_meter,
+            self.state.meter if self.powermeter_car_side is not None else None,
+            self.context.bus.timestamp(),
+            priority=priority,
         )
         if request is not None:
             self.energy_grid.publish(Energy.energy_flow_request, request)
@@ -463,27 +485,50 @@ class EvseManager(Module):
             "evse_manager/Inoperative", "evse_manager/Internal", description_="Internal/Kernel"
         )
         before = self.state
+        if before.charger != "Starting":
+            self._wait_for_external_ready = False
+        for cause in faults.passing(before):
+            self.evse.clear_error(cause.type, cause.sub_type)
         self.state = State(
             table=before.table,
             decided_by=before.decided_by,
             capabilities=before.capabilities,
             causes=before.causes,
+            own_errors=tuple(cause for cause in before.own_errors if cause.sub_type in faults.LASTING),
+            cable_limit_a=before.cable_limit_a,
             meter=before.meter,
             last_request_id=before.last_request_id,
             close_by_s=before.close_by_s,
+            unstored_ends=tuple(commit for commit in before.unstored_ends if commit.retried),
+            retry_store_s=before.retry_store_s,
         )
-        # What was decided and not done is found in the journal, as after a crash.
-        self._lane.clear()
+        self.state.session = Session(id=self._told_session)  # Boot ends it
+        self._drop_undone()
         self.state.pilot.contactor_closed = before.pilot.contactor_closed
         self._tell_done()
-        if failures <= RESTARTS:
-            self.after(RESTART_AFTER_S, self._restart)
+        if self._restarting is not None:
+            self._restarting.cancel()
+        self._restarting = self.after(RESTART_AFTER_S, self._restart) if failures <= RESTARTS else None
         return True
+
+    def _drop_undone(self) -> None:
+        """What was decided for a session and not done is found in the journal, as after a crash."""
+        kept = [
+            effect
+            for effect in self._lane
+            if isinstance(effect, effects.ClearError | effects.Publish)
+            or (isinstance(effect, effects.RaiseError) and effect.sub_type in faults.LASTING)
+        ]
+        self._lane.clear()
+        self._lane.extend(kept)
 
     def _restart(self) -> None:
         if self._committing is not None:
-            self.after(RESTART_AFTER_S, self._restart)  # the journal must say how it stands
+            self._restarting = self.after(
+                RESTART_AFTER_S, self._restart
+            )  # the journal must say how it stands
             return
+        self.state.inoperative = ()  # what still prevents charging is told anew
         self.evse.clear_error("evse_manager/Inoperative")
         self.evse.clear_error("evse_manager/Internal", "Kernel")
         self._begin()

@@ -74,6 +74,8 @@ class KernelConfig:
     logfile_suffix: str = "session_uuid"
     closing_s: float = 8.0
     """How long the end of a transaction may take when the process is told to end."""
+    retry_in_idle_s: float = 30.0
+    """How long an own error lasts that came up without a car, whose leaving would clear it."""
 
 
 @dataclass(slots=True)
@@ -138,6 +140,8 @@ class Session:
     """The meter's energy in the journal's newest record of the transaction."""
     record_meter_s: float = 0.0
     """When the next meter value may be recorded."""
+    car_left: bool = False
+    """The car was unplugged; one that is plugged in since has a session of its own."""
 
 
 @dataclass(slots=True)
@@ -179,3 +183,5 @@ class State:
     unfinished_by_s: float | None = None
     close_by_s: float | None = None
     """The process ends: what goes on should be over by then. None: it does not."""
+    retry_in_idle_s: float | None = None
+    """When the own errors that came up without a car are cleared, so that what failed is tried again."""

@@ -28,7 +28,7 @@ from evse_daemon.modules.evse_manager.effects import (
     SetOvercurrentLimit,
     StopMeter,
 )
-from evse_daemon.modules.evse_manager.state import KernelConfig, State
+from evse_daemon.modules.evse_manager.state import KernelConfig, Session, State
 from evse_daemon.modules.evse_manager.work import Work
 from evse_daemon.types.evse_manager import Limits
 
@@ -114,6 +114,8 @@ def _take_over(work: Work, event: events.Event) -> None:
         case events.CapabilitiesChanged(capabilities):
             state.capabilities = capabilities
             work.publish(EvseManager.hw_capabilities, capabilities)
+            if state.charger != "Starting":
+                _tell_limits(work)
         case events.ProximityChanged(cable_limit_a):
             state.cable_limit_a = cable_limit_a
             _tell_limits(work)
@@ -144,15 +146,29 @@ def _take_over(work: Work, event: events.Event) -> None:
 
 def _boot(work: Work, event: events.Boot) -> None:
     """No power is allowed, whatever was before (design rule 6)."""
-    if work.state.charger != "Starting" or guards.closing(work.state):
+    if work.state.charger != "Starting":
         return
     work.board.append(AllowPower(on=False))
+    if work.state.pilot.contactor_closed:
+        work.state.pilot.opens_by_s = work.now_s + work.config.contactor_opens_s
     work.publish(EvseManager.evse_id, work.config.evse_id)
     _tell_limits(work)
+    _end_told_session(work, event)
     unfinished.tell_again(work, event.untold)
     work.state.unfinished = event.unfinished
     work.state.wait_for_external_ready = event.wait_for_external_ready
     _go_on_booting(work)
+
+
+def _end_told_session(work: Work, event: events.Boot) -> None:
+    """A session that was begun by a kernel that failed is over; the journal ends it where it had a transaction."""
+    session_id = work.state.session.id
+    if not session_id:
+        return
+    if any(record["session_id"] == session_id for record in (*event.unfinished, *event.untold)):
+        work.state.session = Session()
+    else:
+        session.stop_session(work)
 
 
 def _go_on_booting(work: Work) -> None:
@@ -223,8 +239,7 @@ def _force_unlock(work: Work) -> None:
     pilot = work.state.pilot
     pilot.force_unlocked = pilot.plugged
     pilot.lock_error = None
-    if pilot.lock == "unlocked":
-        pilot.lock = "unknown"  # so that it is commanded again: somebody stands there and pulls
+    control_pilot.unlock_now(work)
 
 
 def _committed(work: Work, request_id: int, error: str | None) -> None:
@@ -255,6 +270,19 @@ def _deadlines(work: Work) -> None:
     if state.unfinished_by_s is not None and now_s >= state.unfinished_by_s:
         unfinished.meter_stopped(work, None)
         _go_on_booting(work)
+    _retry_in_idle(work)
+
+
+def _retry_in_idle(work: Work) -> None:
+    state = work.state
+    if state.charger != "Idle" or not faults.passing(state):
+        state.retry_in_idle_s = None
+    elif state.retry_in_idle_s is None:
+        state.retry_in_idle_s = work.now_s + work.config.retry_in_idle_s
+    elif work.now_s >= state.retry_in_idle_s:
+        state.retry_in_idle_s = None
+        state.pilot.lock_error = None
+        faults.clear_own(work)
 
 
 def _named_deadlines(config: KernelConfig, state: State) -> Iterator[float]:
@@ -272,6 +300,7 @@ def _named_deadlines(config: KernelConfig, state: State) -> Iterator[float]:
         now.request_by_s,
         state.retry_store_s,
         state.unfinished_by_s,
+        state.retry_in_idle_s,
     ):
         if named_s is not None:
             yield named_s

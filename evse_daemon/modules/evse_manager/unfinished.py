@@ -13,7 +13,7 @@ from evse_daemon.modules.evse_manager import records, session
 from evse_daemon.modules.evse_manager.effects import StopMeter, StoreSession
 from evse_daemon.modules.evse_manager.state import Session
 from evse_daemon.modules.evse_manager.work import Work
-from evse_daemon.store.records import TransactionFinishedRecord, TransactionStartedRecord
+from evse_daemon.store.records import OpenTransaction, TransactionFinishedRecord
 from evse_daemon.types.evse_manager import SessionFinished, TransactionFinished
 from evse_daemon.types.powermeter import Powermeter, TransactionStopResponse
 
@@ -82,15 +82,15 @@ def _announce_end(work: Work, finished: TransactionFinished) -> None:
     work.announce("SessionFinished", session_finished=SessionFinished(meter_value=finished.meter_value))
 
 
-def _parsed(payload: Mapping[str, Any]) -> TransactionStartedRecord | None:
+def _parsed(payload: Mapping[str, Any]) -> OpenTransaction | None:
     """The record of the start; None where another version wrote what cannot be read: its transaction ends all the same."""
     try:
-        return TransactionStartedRecord.model_validate_json(json.dumps(payload))
+        return OpenTransaction.model_validate_json(json.dumps(payload))
     except ValueError:
         return None
 
 
-def _meter_value(work: Work, record: TransactionStartedRecord | None) -> Powermeter:
+def _meter_value(work: Work, record: OpenTransaction | None) -> Powermeter:
     """The meter's value now, or the newest that was stored where the meter does not go on from there."""
     if record is None:
         return work.meter_value()

@@ -147,6 +147,7 @@ class Life:
         except Killed:
             return False
         finally:
+            self.world.bus._show_all()
             self.site.told += self.events[self._noted :]
             self._noted = len(self.events)
             self.left_open = self.site.journal.open_transactions(EVSE)
@@ -207,6 +208,7 @@ class Life:
         """As the station does it."""
         if not isinstance(error, BrokenError):
             raise error
+        self.world.bus._show_all()
         self.broke_after = len(self.events)
         assert self.manager.recover(error, 1)
 

@@ -5,6 +5,7 @@ The checks restate docs/invariants.md in their own words and use none of the ker
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from typing import Any
 
@@ -44,11 +45,24 @@ CAPABILITIES = HardwareCapabilities(
 )
 
 WARNING = ev.Cause("bsp", "evse_board_support/MREC3HighTemperature", "", "Low")
+WARNINGS = ("MREC3HighTemperature", "MREC18CableOverTempDerate", "VendorWarning")
 FAULT = ev.Cause("ac_rcd", "ac_rcd/DC", "", "High", "direct current found")
 
 
 def meter(total_wh: float) -> Powermeter:
     return Powermeter(timestamp=UTC, energy_Wh_import=Energy(total=total_wh))
+
+
+def named(event: SessionEvent) -> str:
+    """A session event's name, with its reason or reasons where it has any: ChargingPausedEVSE(NoEnergy,UserPause)."""
+    reasons: list[str] = []
+    if event.charging_paused_evse is not None:
+        reasons = list(event.charging_paused_evse.reasons or [])
+    elif event.transaction_finished is not None:
+        reasons = [event.transaction_finished.reason or ""]
+    elif event.session_started is not None:
+        reasons = [event.session_started.reason]
+    return f"{event.event}({','.join(reasons)})" if reasons else event.event
 
 
 class Grammar:
@@ -90,7 +104,8 @@ class Grammar:
 
     def read(self, event: SessionEvent) -> None:
         if event.event == "SessionResumed":
-            assert not self.session, "a session is resumed within another"
+            assert self.session in ("", event.uuid), "a session is resumed within another"
+            self.die()
             assert event.uuid not in self.finished, "a session is resumed whose transaction is finished"
             self.resumed = event.uuid
             return
@@ -145,6 +160,8 @@ class Plant:
         self.x1_since_s: float | None = None
         self.limit_a = 0.0
         self.limit_until_s = 0.0
+        self.cable_a = math.inf
+        """What the cable in a socket is rated for; infinite where it is fixed."""
         self.total_wh = 0.0
         self.grammar = Grammar()
         self.energy_wh: float | None = None
@@ -153,8 +170,9 @@ class Plant:
         self.was_charging = False
         self.fault_while_charging = False
         self.store = MemoryJournal()
+        self.waits_for_commits = False
+        """What follows a commit waits until it is answered, as in the shell."""
         self.lane: list[fx.JournalEffect] = []
-        """What waits for a commit that is not answered."""
         self._ids = 0
         self._told = 0
 
@@ -182,6 +200,11 @@ class Plant:
     def limit(self, limit_a: float, valid_for_s: float = 1e6) -> None:
         self.limit_a, self.limit_until_s = limit_a, self.now_s + valid_for_s
         self.tell(ev.LimitChanged(limit_a, self.limit_until_s))
+
+    def cable(self, rating_a: float | None) -> None:
+        """The board reads the proximity resistor of the cable in the socket, or cannot."""
+        self.cable_a = rating_a or 0.0
+        self.tell(ev.ProximityChanged(rating_a))
 
     def advance(self, seconds: float) -> None:
         """Lets time pass, with a Tick at each deadline that the kernel names."""
@@ -213,14 +236,8 @@ class Plant:
 
     @property
     def names(self) -> list[str]:
-        """The session events so far, a pause with its reasons."""
-        found = []
-        for event in self.events:
-            reasons = event.charging_paused_evse.reasons if event.charging_paused_evse else None
-            finished = event.transaction_finished.reason if event.transaction_finished else None
-            extra = ",".join(reasons) if reasons else finished
-            found.append(f"{event.event}({extra})" if extra else event.event)
-        return found
+        """The session events so far, with the reason where there is one."""
+        return [named(event) for event in self.events]
 
     def news(self) -> list[str]:
         """The session events since this was asked last."""
@@ -235,7 +252,9 @@ class Plant:
         self.state, wanted = step(self.config, before, event, self.now_s, UTC, f"session-{self._ids}")
         self._board(wanted)
         self.lane.extend(wanted.journal)
-        while self.lane and not any(isinstance(effect, fx.Commit) for effect in self.pending):
+        while self.lane and not (
+            self.waits_for_commits and any(isinstance(effect, fx.Commit) for effect in self.pending)
+        ):
             self._journal(self.lane.pop(0))
         self._check(event, charging_before=before.charger == "Charging")
         if self.prompt:
@@ -327,10 +346,15 @@ class Plant:
     # The invariants
 
     def _faults(self) -> list[ev.Cause]:
-        return [cause for cause in (*self.state.causes, *self.state.own_errors) if cause != WARNING]
+        causes = (*self.state.causes, *self.state.own_errors)
+        return [cause for cause in causes if not cause.type.endswith(WARNINGS)]
 
     def _allowed_a(self) -> float:
-        return self.limit_a if self.now_s < self.limit_until_s else 0.0
+        if self.now_s >= self.limit_until_s:
+            return 0.0
+        rated = self.state.capabilities
+        board_a = rated.max_current_A_import if rated is not None else math.inf
+        return min(self.limit_a, self.cable_a, board_a)
 
     def _check_power_on(self) -> None:
         state = self.state

@@ -76,9 +76,7 @@ def grammar_of_all_lives(site: Site, *, ends_not_stored: bool = False) -> None:
     """The session events of all lives are words; an end that could not be stored may be told once more."""
     grammar = Grammar()
     for life in site.lives:
-        for number, event in enumerate(life.events):
-            if life.broke_after and number == life.broke_after:
-                grammar.die()
+        for event in life.events:
             grammar.read(event)
         left_open = life.left_open if ends_not_stored else []
         grammar.die(str(payload["session_id"]) for payload in left_open)

@@ -37,6 +37,7 @@ class KernelMachine(RuleBasedStateMachine):
     def start(self, prompt: bool, ventilation: bool, lock: bool, begin: str, valid_s: float) -> None:
         config = replace(KernelConfig(has_ventilation=ventilation, has_connector_lock=lock), **self.timing)
         self.plant = Plant(config, prompt=prompt)
+        self.plant.waits_for_commits = True
         self.plant.boot()
         if begin == "charge":
             self.plant.sample(100.0)

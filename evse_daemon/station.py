@@ -16,6 +16,9 @@ from evse_daemon.framework.calls import CallIds
 from evse_daemon.framework.clock import Clock
 from evse_daemon.framework.module import Context, ExternalMqtt, Journal, Module
 
+END_S = 9.0
+"""How long modules may take to end what they do when the process is told to end: a transaction, above all."""
+
 log = structlog.get_logger(__name__)
 
 
@@ -41,6 +44,8 @@ class Station:
         self._inboxes: dict[str, Inbox] = {}
         self._tasks: asyncio.TaskGroup | None = None
         self._running: set[asyncio.Task[None]] = set()
+        self._unended: set[str] = set()
+        self._all_ended: Callable[[], None] = lambda: None
         self._ended = False
 
     def build(self, mqtt: ExternalMqtt) -> None:
@@ -89,13 +94,19 @@ class Station:
         for module_id, module in self.modules.items():
             self._inboxes[module_id].put(module.ready)
 
-    async def supervise(self, until: asyncio.Event) -> None:
-        """Runs the modules' tasks until the event is set; whatever ends it, the outputs are made safe first."""
+    async def supervise(self, until: asyncio.Event, at_once: asyncio.Event | None = None) -> None:
+        """Runs the modules' tasks until the event is set; whatever ends it, the outputs are made safe first.
+
+        Args:
+            until: ends the station: each module may bring what it does to its end, for END_S in all.
+            at_once: cuts that short.
+        """
         try:
             async with asyncio.TaskGroup() as self._tasks:
                 end = self._tasks.create_task(until.wait(), name="until")
                 self.begin()
                 await end
+                await self._all_end(at_once or asyncio.Event())
                 self._end()
                 for task in tuple(self._running):
                     task.cancel()
@@ -109,6 +120,41 @@ class Station:
         self._ended = True
         for inbox in self._inboxes.values():
             inbox.close()
+
+    def end(self, done: Callable[[], None]) -> None:
+        """Has every module bring what it does to its end; ``done`` is called when the last one has."""
+        self._all_ended = done
+        self._unended = {module_id for module_id, inbox in self._inboxes.items() if not inbox.closed}
+        if not self._unended:
+            done()
+        for module_id in tuple(self._unended):
+            self._inboxes[module_id].put(self._end_module, module_id)
+
+    def _end_module(self, module_id: str) -> None:
+        has_ended = partial(self._has_ended, module_id)
+        try:
+            self.modules[module_id].end(has_ended)
+        except Exception:
+            has_ended()
+            raise
+
+    def _has_ended(self, module_id: str) -> None:
+        if module_id in self._unended:
+            self._unended.remove(module_id)
+            if not self._unended:
+                self._all_ended()
+
+    async def _all_end(self, at_once: asyncio.Event) -> None:
+        ended = asyncio.Event()
+        self.end(ended.set)
+        waits = [asyncio.ensure_future(event.wait()) for event in (ended, at_once)]
+        await asyncio.wait(waits, timeout=END_S, return_when=asyncio.FIRST_COMPLETED)
+        for wait in waits:
+            wait.cancel()
+        if not ended.is_set():
+            log.error(
+                "the station ends, and modules have not ended what they do", modules=sorted(self._unended)
+            )
 
     def make_safe(self) -> None:
         """Has every module command its outputs safe, and waits for nothing else; after the end they are."""
@@ -157,5 +203,6 @@ class Station:
         log.error("a module is switched off: it failed for good", module=module_id)
         self._guarded(module_id, module.make_safe)
         self._inboxes[module_id].close()
+        self._has_ended(module_id)
         for implementation in module.implementations.values():
             implementation.lose()

@@ -72,6 +72,8 @@ async def run_station(
 ) -> int:
     """Runs a station on a broker until SIGTERM or SIGINT; returns the exit status.
 
+    A transaction is brought to its end first, which takes up to station.END_S; a second signal ends it at once.
+
     Args:
         config: the run configuration.
         broker: where it is seen.
@@ -80,10 +82,14 @@ async def run_station(
         taps: further observers of the bus.
         started: called when the station is ready.
     """
-    until = asyncio.Event()
+    until, at_once = asyncio.Event(), asyncio.Event()
+
+    def told_to_end() -> None:
+        (at_once if until.is_set() else until).set()
+
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, until.set)
+        loop.add_signal_handler(number, told_to_end)
     station = Station(config, RealClock(speed), journal, loop.call_soon)
     topics = Topics(config.settings.mqtt_everest_prefix, config.settings.mqtt_external_prefix)
     gateway = Gateway(station.bus, topics, config.daemon.mqtt_dialect, MqttBroker(broker, topics.name))
@@ -109,7 +115,7 @@ async def run_station(
         gc.collect()
         gc.freeze()
         gc.enable()
-        await station.supervise(until)
+        await station.supervise(until, at_once)
     finally:
         station.make_safe()
         gateway.begin_shutdown()

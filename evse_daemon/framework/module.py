@@ -73,7 +73,13 @@ class Journal(Protocol):
         """Commits a record; ``done`` gets None, or what went wrong. It is called from the event loop."""
 
     def open_transactions(self, evse: str) -> list[dict[str, Any]]:
-        """The transactions that were started and not finished, oldest first."""
+        """The transactions that were started and not finished, oldest first; see docs/journal.md."""
+
+    def untold_ends(self, evse: str) -> list[dict[str, Any]]:
+        """Ends of transactions that were committed and of which ``told`` was not called, oldest first."""
+
+    def told(self, evse: str, session_id: str) -> None:
+        """The end of a transaction was told to everybody."""
 
     def settings(self, evse: str) -> dict[str, Any]:
         """The settings last saved for an EVSE."""
@@ -204,6 +210,14 @@ class Module:
 
     def ready(self) -> None:
         """Every module of the station is initialised: begin."""
+
+    def end(self, done: Callable[[], None]) -> None:
+        """The process is told to end: bring to its end what must not be cut off, begin nothing new, then call ``done``.
+
+        The other modules go on meanwhile. The station waits for at most station.END_S, then, and at a second signal,
+        ``make_safe`` is called whether this is done or not.
+        """
+        done()
 
     def make_safe(self) -> None:
         """The process is about to end, or this module has failed: command the outputs safe, wait for nothing."""

@@ -15,7 +15,15 @@ from typing import Any
 import structlog
 
 from evse_daemon.store.database import open_for_reading, open_for_writing, primary_code
-from evse_daemon.store.record import TRANSACTION_STARTED, Record, StoreError, encode, session_of
+from evse_daemon.store.record import (
+    METER_VALUE,
+    TRANSACTION_STARTED,
+    Record,
+    StoreError,
+    encode,
+    session_of,
+    with_last_meter_value,
+)
 
 FILE_NAME = "journal.db"
 
@@ -23,6 +31,12 @@ MOST_WAITING = 10_000
 """Records that may wait for a disk that hangs; more are refused."""
 
 CLOSE_TIMEOUT_S = 5.0
+
+OF_SESSION = (
+    "SELECT 1 FROM record INDEXED BY record_of_session"  # without being told, SQLite reads all records of the EVSE
+    " WHERE evse = ? AND kind = ? AND json_extract(payload, '$.session_id') = ?"
+)
+"""Whether there is a record of a kind for a session."""
 
 Done = Callable[[str | None], None]
 """Gets None once the record is on the disk, or what went wrong; called from the event loop."""
@@ -46,7 +60,7 @@ class SqliteJournal:
     def __init__(self, path: Path, loop: asyncio.AbstractEventLoop) -> None:
         self._path = path
         self._loop = loop
-        self._queue: queue.SimpleQueue[tuple[_Work | str, Done] | None] = queue.SimpleQueue()
+        self._queue: queue.SimpleQueue[tuple[_Work | str, Done, bool] | None] = queue.SimpleQueue()
         self._closed = False
         self._connection: sqlite3.Connection | None = None
         # At once, so that a module which reads while it starts finds the schema, and a damaged file is found now.
@@ -58,7 +72,11 @@ class SqliteJournal:
         self._thread.start()
 
     def append(self, kind: str, evse: str, payload: dict[str, Any], done: Done) -> None:
-        """Commits a record; the payload may change after the call."""
+        """Commits a record; the payload may change after the call.
+
+        The start and the end of a transaction are recorded once, however often they are told; a meter value only
+        while the transaction is open; the end of one that came to nothing (``void``) only where its start is recorded.
+        """
         try:
             text, session_id = encode(payload), session_of(kind, payload)
         except ValueError as error:
@@ -66,8 +84,12 @@ class SqliteJournal:
             return
 
         def work(connection: sqlite3.Connection) -> None:
-            _insert(connection, kind, evse, text, session_id)
+            if session_id is None:
+                _insert(connection, kind, evse, text)
+            elif _is_news(connection, kind, evse, session_id, void=void):
+                _follow(connection, kind, evse, session_id, _insert(connection, kind, evse, text), void=void)
 
+        void = bool(payload.get("void"))
         self._put(work, done)
 
     def save_settings(self, evse: str, settings: dict[str, Any], done: Done | None = None) -> None:
@@ -87,14 +109,46 @@ class SqliteJournal:
     def open_transactions(self, evse: str) -> list[dict[str, Any]]:
         """The payloads of the transactions that were started and not finished, oldest first; as far as committed.
 
+        One in which a meter value was recorded has the newest as ``last_meter_value``.
+
         Raises:
             StoreError: the file cannot be read.
         """
         rows = self._read(
-            "SELECT payload FROM open_transaction JOIN record USING (evse, sequence) WHERE evse = ? ORDER BY sequence",
+            "SELECT started.payload, measured.payload FROM open_transaction AS open"
+            " JOIN record AS started ON started.evse = open.evse AND started.sequence = open.sequence"
+            " LEFT JOIN record AS measured ON measured.evse = open.evse AND measured.sequence = open.meter_sequence"
+            " WHERE open.evse = ? ORDER BY open.sequence",
+            evse,
+        )
+        return [
+            with_last_meter_value(json.loads(started), None if measured is None else json.loads(measured))
+            for started, measured in rows
+        ]
+
+    def untold_ends(self, evse: str) -> list[dict[str, Any]]:
+        """The payloads of ends that were committed and of which nobody said that they were told, oldest first.
+
+        Raises:
+            StoreError: the file cannot be read.
+        """
+        rows = self._read(
+            "SELECT payload FROM untold_end JOIN record USING (evse, sequence) WHERE evse = ? ORDER BY sequence",
             evse,
         )
         return [json.loads(payload) for (payload,) in rows]
+
+    def told(self, evse: str, session_id: str) -> None:
+        """The end of a transaction was told: a run after this one need not tell it again.
+
+        It survives the end of the process at once, and a power cut some seconds later: telling an end twice does
+        less harm than a wait for the disk would.
+        """
+
+        def work(connection: sqlite3.Connection) -> None:
+            connection.execute("DELETE FROM untold_end WHERE evse = ? AND session_id = ?", (evse, session_id))
+
+        self._put(work, _log_untold, durable=False)
 
     def settings(self, evse: str) -> dict[str, Any]:
         """The settings last committed for an EVSE; empty where there are none.
@@ -132,13 +186,13 @@ class SqliteJournal:
             log.error("the journal did not close in time", file=str(self._path), waiting=self._queue.qsize())
         return not self._thread.is_alive()
 
-    def _put(self, work: _Work | str, done: Done) -> None:
+    def _put(self, work: _Work | str, done: Done, *, durable: bool = True) -> None:
         if self._closed:
             self._answer(done, "the journal is closed")
         elif self._queue.qsize() >= MOST_WAITING:
             self._answer(done, f"the disk does not answer: {MOST_WAITING} records wait")
         else:
-            self._queue.put((work, done))
+            self._queue.put((work, done, durable))
 
     def _answer(self, done: Done, problem: str | None) -> None:
         # A closed loop has nobody left who waits for the answer.
@@ -159,14 +213,15 @@ class SqliteJournal:
 
     def _write_all(self) -> None:
         while (item := self._queue.get()) is not None:
-            work, done = item
-            self._answer(done, work if isinstance(work, str) else self._commit(work))
+            work, done, durable = item
+            self._answer(done, work if isinstance(work, str) else self._commit(work, durable=durable))
         self._drop_connection()
 
-    def _commit(self, work: _Work) -> str | None:
+    def _commit(self, work: _Work, *, durable: bool = True) -> str | None:
         try:
             if self._connection is None:
                 self._connection = open_for_writing(self._path)
+            self._connection.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
             self._connection.execute("BEGIN IMMEDIATE")
             work(self._connection)
             self._connection.execute("COMMIT")
@@ -200,7 +255,13 @@ def _log_failure(problem: str | None) -> None:
         log.error("settings are not stored", reason=problem)
 
 
-def _insert(connection: sqlite3.Connection, kind: str, evse: str, text: str, session_id: str | None) -> None:
+def _log_untold(problem: str | None) -> None:
+    if problem is not None:
+        log.error("the end of a transaction may be told again after a restart", reason=problem)
+
+
+def _insert(connection: sqlite3.Connection, kind: str, evse: str, text: str) -> int:
+    """Records it under the next sequence number, which is returned."""
     (sequence,) = connection.execute(
         "INSERT INTO sequence (evse, last) VALUES (?, (SELECT first FROM numbering))"
         " ON CONFLICT (evse) DO UPDATE SET last = last + 1 RETURNING last",
@@ -209,15 +270,34 @@ def _insert(connection: sqlite3.Connection, kind: str, evse: str, text: str, ses
     connection.execute(
         "INSERT INTO record (evse, sequence, kind, payload) VALUES (?, ?, ?, ?)", (evse, sequence, kind, text)
     )
-    if session_id is None:
-        return
-    if kind == TRANSACTION_STARTED:
-        # A start that is told twice keeps its first record.
+    return int(sequence)
+
+
+def _is_news(connection: sqlite3.Connection, kind: str, evse: str, session_id: str, *, void: bool) -> bool:
+    """Whether a record of a transaction says something that is not recorded yet."""
+    if kind == METER_VALUE or void:
+        query = "SELECT 1 FROM open_transaction WHERE evse = ? AND session_id = ?"
+        return connection.execute(query, (evse, session_id)).fetchone() is not None
+    return connection.execute(OF_SESSION, (evse, kind, session_id)).fetchone() is None
+
+
+def _follow(
+    connection: sqlite3.Connection, kind: str, evse: str, session_id: str, sequence: int, *, void: bool
+) -> None:
+    """Keeps which transactions are open, and what is not told yet."""
+    key = (evse, session_id)
+    if kind == METER_VALUE:
         connection.execute(
-            "INSERT OR IGNORE INTO open_transaction (evse, session_id, sequence) VALUES (?, ?, ?)",
-            (evse, session_id, sequence),
+            "UPDATE open_transaction SET meter_sequence = ? WHERE evse = ? AND session_id = ?",
+            (sequence, *key),
+        )
+    elif kind == TRANSACTION_STARTED:
+        connection.execute(
+            "INSERT INTO open_transaction (evse, session_id, sequence) VALUES (?, ?, ?)", (*key, sequence)
         )
     else:
-        connection.execute(
-            "DELETE FROM open_transaction WHERE evse = ? AND session_id = ?", (evse, session_id)
-        )
+        connection.execute("DELETE FROM open_transaction WHERE evse = ? AND session_id = ?", key)
+        if not void:
+            connection.execute(
+                "INSERT INTO untold_end (evse, session_id, sequence) VALUES (?, ?, ?)", (*key, sequence)
+            )

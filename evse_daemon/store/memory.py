@@ -6,7 +6,14 @@ import json
 from typing import Any
 
 from evse_daemon.store.journal import Done
-from evse_daemon.store.record import TRANSACTION_STARTED, Record, encode, session_of
+from evse_daemon.store.record import (
+    METER_VALUE,
+    TRANSACTION_STARTED,
+    Record,
+    encode,
+    session_of,
+    with_last_meter_value,
+)
 
 
 class MemoryJournal:
@@ -17,6 +24,9 @@ class MemoryJournal:
         """While set, nothing is stored and this is what ``done`` gets."""
         self._records: dict[str, list[Record]] = {}
         self._open: dict[tuple[str, str], Record] = {}
+        self._measured: dict[tuple[str, str], dict[str, Any]] = {}
+        self._recorded: set[tuple[str, str, str]] = set()
+        self._untold: dict[tuple[str, str], dict[str, Any]] = {}
         self._settings: dict[str, str] = {}
 
     def append(self, kind: str, evse: str, payload: dict[str, Any], done: Done) -> None:
@@ -28,14 +38,30 @@ class MemoryJournal:
         if self.failure is not None:
             done(self.failure)
             return
-        records = self._records.setdefault(evse, [])
-        record = Record(evse, len(records) + 1, kind, json.loads(text))
-        records.append(record)
-        if session_id is not None and kind == TRANSACTION_STARTED:
-            self._open.setdefault((evse, session_id), record)
-        elif session_id is not None:
-            self._open.pop((evse, session_id), None)
+        if session_id is None or self._is_news(kind, evse, session_id, payload):
+            records = self._records.setdefault(evse, [])
+            record = Record(evse, len(records) + 1, kind, json.loads(text))
+            records.append(record)
+            if session_id is not None:
+                self._follow((evse, session_id), record)
         done(None)
+
+    def _is_news(self, kind: str, evse: str, session_id: str, payload: dict[str, Any]) -> bool:
+        if kind == METER_VALUE or payload.get("void"):
+            return (evse, session_id) in self._open
+        return (kind, evse, session_id) not in self._recorded
+
+    def _follow(self, key: tuple[str, str], record: Record) -> None:
+        self._recorded.add((record.kind, *key))
+        if record.kind == METER_VALUE:
+            self._measured[key] = record.payload
+        elif record.kind == TRANSACTION_STARTED:
+            self._open[key] = record
+        else:
+            self._open.pop(key, None)
+            self._measured.pop(key, None)
+            if not record.payload.get("void"):
+                self._untold[key] = record.payload
 
     def save_settings(self, evse: str, settings: dict[str, Any], done: Done | None = None) -> None:
         try:
@@ -50,7 +76,17 @@ class MemoryJournal:
             done(problem)
 
     def open_transactions(self, evse: str) -> list[dict[str, Any]]:
-        return [record.payload for (owner, _), record in self._open.items() if owner == evse]
+        return [
+            with_last_meter_value(record.payload, self._measured.get((evse, session_id)))
+            for (owner, session_id), record in self._open.items()
+            if owner == evse
+        ]
+
+    def untold_ends(self, evse: str) -> list[dict[str, Any]]:
+        return [payload for (owner, _), payload in self._untold.items() if owner == evse]
+
+    def told(self, evse: str, session_id: str) -> None:
+        self._untold.pop((evse, session_id), None)
 
     def settings(self, evse: str) -> dict[str, Any]:
         return dict(json.loads(self._settings.get(evse, "{}")))

@@ -9,6 +9,7 @@ from typing import Any
 
 TRANSACTION_STARTED = "transaction_started"
 TRANSACTION_FINISHED = "transaction_finished"
+METER_VALUE = "meter_value"
 
 
 class StoreError(Exception):
@@ -39,14 +40,24 @@ def encode(payload: Mapping[str, Any]) -> str:
 
 
 def session_of(kind: str, payload: Mapping[str, Any]) -> str | None:
-    """The session whose transaction a record opens or closes; None for other kinds.
+    """The session whose transaction a record opens, closes or measures; None for other kinds.
 
     Raises:
         ValueError: a transaction without a session id.
     """
-    if kind not in (TRANSACTION_STARTED, TRANSACTION_FINISHED):
+    if kind not in (TRANSACTION_STARTED, TRANSACTION_FINISHED, METER_VALUE):
         return None
     session_id = payload.get("session_id")
     if not isinstance(session_id, str) or not session_id:
         raise ValueError(f"{kind} has no session_id")
     return session_id
+
+
+def with_last_meter_value(started: dict[str, Any], measured: Mapping[str, Any] | None) -> dict[str, Any]:
+    """The start of an open transaction as ``open_transactions`` gives it.
+
+    Args:
+        started: the record of the start.
+        measured: the newest record of a meter value in it, if there is one.
+    """
+    return started if measured is None else {**started, "last_meter_value": measured["meter_value"]}

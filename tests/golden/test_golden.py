@@ -35,7 +35,7 @@ pytestmark = pytest.mark.skipif(
 )
 
 
-def configuration(dialect: str) -> str:
+def configuration(dialect: str, state_dir: Path) -> str:
     """The configuration of the recordings without what comes later."""
     document = yaml.safe_load((SHARED / "golden" / "config-sil-ac.yaml").read_text())
     modules = document["active_modules"]
@@ -47,7 +47,7 @@ def configuration(dialect: str) -> str:
             for name, targets in module.get("connections", {}).items()
         }
     document["daemon"] = {"mqtt_dialect": dialect}
-    return yaml.safe_dump(document)
+    return yaml.safe_dump(document).replace("STATE_DIR", str(state_dir))
 
 
 def stimuli(run: str) -> list[tuple[float, str, str]]:
@@ -60,7 +60,7 @@ def stimuli(run: str) -> list[tuple[float, str, str]]:
 
 
 def replay(run: str, dialect: str, path: Path) -> None:
-    station = VirtualStation(load_text(configuration(dialect)))
+    station = VirtualStation(load_text(configuration(dialect, path.parent)))
     station.begin()
     for at_s, topic, payload in stimuli(run):
         station.advance(max(0.0, at_s - station.clock.now_s()))
@@ -93,6 +93,6 @@ def test_session_events_and_board_commands_are_those_of_the_real_everest(run: st
 def test_everything_on_the_tree_conforms_to_everests_interfaces(dialect: str, tmp_path: Path) -> None:
     recording, config = tmp_path / "run.jsonl", tmp_path / "run.yaml"
     replay("02_evse_pause_resume", dialect, recording)
-    config.write_text(configuration(dialect))
+    config.write_text(configuration(dialect, tmp_path))
     result = check("conform.py", str(recording), "--config", str(config), "--dialect", dialect)
     assert result.returncode == 0, result.stdout + result.stderr

@@ -103,6 +103,13 @@ class FakeJournal:
     def open_transactions(self, evse: str) -> list[dict[str, Any]]:
         return self.memory.open_transactions(evse)
 
+    def untold_ends(self, evse: str) -> list[dict[str, Any]]:
+        return self.memory.untold_ends(evse)
+
+    def told(self, evse: str, session_id: str) -> None:
+        if not self.hung:  # it waits for no disk
+            self.memory.told(evse, session_id)
+
     def settings(self, evse: str) -> dict[str, Any]:
         return self.memory.settings(evse)
 

@@ -36,7 +36,7 @@ def car_gone(work: Work) -> bool:
 def may_not_go_on(work: Work) -> bool:
     """Whether the transaction's preconditions are gone for good."""
     now = work.state.session
-    return not now.transaction or not now.authorized or car_gone(work) or not guards.enabled(work.state)
+    return not now.transaction or not now.authorized or car_gone(work) or not guards.in_service(work.state)
 
 
 def pause_reasons(work: Work) -> tuple[PauseReason, ...]:
@@ -118,8 +118,8 @@ def enter_finished(work: Work) -> None:
     work.enter("Finished")
     cp.signal_x1(work)
     if work.state.session.transaction:
-        if not guards.enabled(work.state) and work.state.session.stop_reason is None:
-            work.state.session.stop_reason = "EVSEDisabled"
+        if not guards.in_service(work.state) and work.state.session.stop_reason is None:
+            work.state.session.stop_reason = "Reboot" if guards.enabled(work.state) else "EVSEDisabled"
         session.end_transaction(work)
 
 
@@ -143,7 +143,7 @@ def run_starting(work: Work) -> None:
 
 
 def run_disabled(work: Work) -> None:
-    if guards.enabled(work.state):
+    if guards.in_service(work.state):
         cp.enable_board(work, on=True)
         work.announce("Enabled", **source_details(work))
         enter_idle(work)
@@ -151,10 +151,11 @@ def run_disabled(work: Work) -> None:
 
 def run_idle(work: Work) -> None:
     state = work.state
-    if not guards.enabled(state):
+    if not guards.in_service(state):
         if state.session.id:
             session.stop_session(work)
-        enter_disabled(work)
+        if not guards.closing(state):
+            enter_disabled(work)
         return
     if guards.blocked(state):
         if state.session.authorized:
@@ -173,7 +174,7 @@ def run_waiting_for_authentication(work: Work) -> None:
         return  # what was asked of the store must be known before anything else is decided
     if now.transaction:
         enter_prepare_charging(work)
-    elif guards.blocked(state) or car_gone(work) or not guards.enabled(state):
+    elif guards.blocked(state) or car_gone(work) or not guards.in_service(state):
         if now.starting == "meter":
             session.abandon_start(work)
         enter_finished(work)
@@ -266,7 +267,7 @@ def run_finished(work: Work) -> None:
     now = work.state.session
     if now.ending or now.starting is not None:
         return
-    if car_gone(work) or not guards.enabled(work.state):
+    if car_gone(work) or not guards.in_service(work.state):
         if now.id:
             session.stop_session(work)
         enter_idle(work)

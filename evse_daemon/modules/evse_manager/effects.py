@@ -92,6 +92,8 @@ class Commit:
     request_id: int
     kind: Literal["transaction_started", "transaction_finished"]
     payload: dict[str, Any]
+    retried: bool = False
+    """What it records is announced already."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +134,41 @@ class StateEntered:
     state: str
 
 
-JournalEffect = StartMeter | StopMeter | Commit | Announce | Publish | RaiseError | ClearError | StateEntered
+@dataclass(frozen=True, slots=True)
+class Record:
+    """A record for the store for which nothing waits."""
+
+    kind: Literal["meter_value"]
+    payload: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """The end of this session's transaction, stored late, was announced before."""
+
+    session_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class StoreSession:
+    """The id of the session that has a transaction, for the connected kvs; empty: none has (EvseManager.cpp:1485)."""
+
+    session_id: str
+
+
+JournalEffect = (
+    StartMeter
+    | StopMeter
+    | Commit
+    | Announce
+    | Publish
+    | RaiseError
+    | ClearError
+    | StateEntered
+    | Record
+    | Told
+    | StoreSession
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,8 @@ class Boot:
     wait_for_external_ready: bool = False
     unfinished: tuple[Mapping[str, Any], ...] = ()
     """Records of transactions that a run before this one began and did not end."""
+    untold: tuple[Mapping[str, Any], ...] = ()
+    """Records of ends of transactions that a run before this one stored and perhaps did not announce."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,6 +191,11 @@ class Committed:
 
 
 @dataclass(frozen=True, slots=True)
+class StationEnds:
+    """The process is told to end: what goes on is brought to its end, nothing new begins."""
+
+
+@dataclass(frozen=True, slots=True)
 class Tick:
     """A deadline that the state named has come."""
 
@@ -215,6 +222,7 @@ Event = (
     | MeterStarted
     | MeterStopped
     | Committed
+    | StationEnds
     | Tick
     | PhasesAvailable
     | PhasesSwitched

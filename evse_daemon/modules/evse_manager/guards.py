@@ -66,6 +66,16 @@ def enabled(state: State) -> bool:
     return enable_table.enables(state.decided_by)
 
 
+def closing(state: State) -> bool:
+    """Whether the process is about to end."""
+    return state.close_by_s is not None
+
+
+def in_service(state: State) -> bool:
+    """Whether a session may begin or go on."""
+    return enabled(state) and not closing(state)
+
+
 def blocked(state: State) -> bool:
     """Whether an error prevents charging."""
     return bool(state.inoperative)
@@ -86,7 +96,7 @@ def may_switch_on(state: State, config: KernelConfig, now_s: float) -> bool:
     """Whether the contactor may be closed now."""
     return (
         state.charger == "Charging"
-        and enabled(state)
+        and in_service(state)
         and state.session.authorized
         and state.session.transaction
         and car_wants_power(state, config)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import uuid
 from collections import deque
+from collections.abc import Callable
 from functools import partial
 from typing import Any, assert_never
 
@@ -21,11 +22,13 @@ from evse_daemon.interfaces.evse_board_support import EvseBoardSupport
 from evse_daemon.interfaces.evse_manager import EvseManager as EvseManagerInterface
 from evse_daemon.interfaces.kvs import Kvs
 from evse_daemon.interfaces.powermeter import Powermeter as PowermeterInterface
-from evse_daemon.modules.evse_manager import effects, energy_request, events, faults, phase_switch
+from evse_daemon.modules.evse_manager import closing, effects, energy_request, events, faults, phase_switch
 from evse_daemon.modules.evse_manager.commands import CommandHandlers
 from evse_daemon.modules.evse_manager.options import EvseManagerOptions
+from evse_daemon.modules.evse_manager.session_logger import SessionLogger
 from evse_daemon.modules.evse_manager.state import KernelConfig, Session, State
 from evse_daemon.modules.evse_manager.step import next_deadline_s, step
+from evse_daemon.mqtt.topics import api_var
 from evse_daemon.store import StoreError
 from evse_daemon.types.authorization import IdToken, ProvidedIdToken, ValidationResult
 from evse_daemon.types.board_support_common import BspEvent, ProximityPilot
@@ -93,6 +96,12 @@ class EvseManager(Module):
         self._lane: deque[effects.JournalEffect] = deque()
         self._committing: int | None = None
         self._booted = False
+        self._session_log = SessionLogger(
+            context.bus.timestamp, partial(self.mqtt.publish, api_var(self.module_id, "hlc_log"))
+        )
+        self._done: Callable[[], None] | None = None
+        self._told_session = ""
+        """Whose start was announced, and whose end was not."""
         self._restarting: Timer | None = None
         self._wait_for_external_ready = self.options.external_ready_to_start_charging
         self.commands = CommandHandlers(self.options, self.feed)
@@ -121,6 +130,9 @@ class EvseManager(Module):
             overcurrent_tolerance=o.soft_over_current_tolerance_percent / 100,
             overcurrent_noise_a=o.soft_over_current_measurement_noise_A,
             overcurrent_s=o.soft_over_current_timeout_ms / 1000,
+            connector_id=o.connector_id,
+            session_logging_path=o.session_logging_path if o.session_logging else None,
+            logfile_suffix=o.logfile_suffix,
         )
         self.commands.register(self.evse)
         self.energy_grid.handle(Energy.enforce_limits, self._enforce_limits)
@@ -168,20 +180,24 @@ class EvseManager(Module):
         self._begin()
 
     def _begin(self) -> None:
+        unfinished: tuple[dict[str, Any], ...] = ()
+        untold: tuple[dict[str, Any], ...] = ()
         try:
             unfinished = tuple(self.context.journal.open_transactions(self.module_id))
+            untold = tuple(self.context.journal.untold_ends(self.module_id))
         except StoreError as error:
             # A run before this one may have left a transaction open: it is found when the store can be read again.
             self.log.error("the journal cannot be read", reason=str(error))  # noqa: TRY400 - the reason says it
-            unfinished = ()
+        # An end that was announced and is tried again is not ended once more.
         ending = {commit.payload["session_id"] for commit in self.state.unstored_ends}
         unfinished = tuple(record for record in unfinished if record["session_id"] not in ending)
-        self.feed(events.Boot(self._wait_for_external_ready, unfinished))
+        self.feed(events.Boot(self._wait_for_external_ready, unfinished, untold))
         self._request_energy(priority=True)
 
     def feed(self, event: events.Event) -> bool | None:
         """Has the core decide on an event and runs the effects; returns a command's result."""
         now_s = self.clock.now_s()
+        self._session_log.event(event)
         state, wanted = step(
             self.config, self.state, event, now_s, self.context.bus.timestamp(), self._fresh_id
         )
@@ -194,6 +210,7 @@ class EvseManager(Module):
             self._lane.extend(wanted.journal)
             self._run_lane()
         self._arm(now_s)
+        self._tell_done()
         return wanted.reply
 
     def _arm(self, now_s: float) -> None:
@@ -214,6 +231,7 @@ class EvseManager(Module):
         self.feed(events.Tick())
 
     def _run_board(self, effect: effects.BoardEffect) -> None:
+        self._session_log.effect(effect)
         bsp = self.bsp
         match effect:
             case effects.AllowPower(on):
@@ -265,6 +283,7 @@ class EvseManager(Module):
         """Runs journal effects in order; what follows a commit waits for it."""
         while self._lane and self._committing is None:
             effect = self._lane.popleft()
+            self._session_log.effect(effect)
             match effect:
                 case effects.Commit(request_id, kind, payload):
                     self._committing = request_id
@@ -273,6 +292,12 @@ class EvseManager(Module):
                     self.after(self.config.commit_s, partial(self._committed, request_id, "no answer"))
                 case effects.Announce(event):
                     self.evse.publish(EvseManagerInterface.session_event, event)
+                    if event.event == "TransactionFinished":
+                        self.context.journal.told(self.module_id, event.uuid)
+                    elif event.event == "SessionStarted":
+                        self._told_session = event.uuid
+                    elif event.event == "SessionFinished":
+                        self._told_session = ""
                     started = event.session_started
                     if (
                         started is not None
@@ -301,6 +326,13 @@ class EvseManager(Module):
                     self._start_meter(effect)
                 case effects.StopMeter():
                     self._stop_meter(effect)
+                case effects.Record(kind, payload):
+                    self.context.journal.append(kind, self.module_id, payload, self._recorded)
+                case effects.Told(session_id):
+                    self.context.journal.told(self.module_id, session_id)
+                case effects.StoreSession(session_id):
+                    if self.store is not None:
+                        self.store.call(Kvs.store, key=f"{self.module_id}_session", value=session_id)
                 case _:
                     assert_never(effect)
 
@@ -314,6 +346,11 @@ class EvseManager(Module):
             self.log.error("a record could not be stored", reason=error)
         self.feed(events.Committed(request_id, error))
         self._run_lane()
+        self._tell_done()
+
+    def _recorded(self, error: str | None) -> None:
+        if error is not None:
+            self.log.warning("a meter value of a transaction could not be stored", reason=error)
 
     def _start_meter(self, effect: effects.StartMeter) -> None:
         meter = self.billing_meter
@@ -442,6 +479,17 @@ class EvseManager(Module):
             case "SHORT_BASE64":
                 return base64.b64encode(uuid.uuid4().bytes[:12]).decode()
 
+    def end(self, done: Callable[[], None]) -> None:
+        """A transaction is brought to its end, with reason Reboot, stored and announced."""
+        self._done = done
+        self.feed(events.StationEnds())
+
+    def _tell_done(self) -> None:
+        done = self._done
+        if done is not None and closing.done(self.state) and not self._lane and self._committing is None:
+            self._done = None
+            done()
+
     def make_safe(self) -> None:
         """Power off and PWM off, past the core: it may be what failed."""
         self.bsp.call(
@@ -475,20 +523,37 @@ class EvseManager(Module):
             cable_limit_a=before.cable_limit_a,
             meter=before.meter,
             last_request_id=before.last_request_id,
-            unstored_ends=before.unstored_ends,
+            close_by_s=before.close_by_s,
+            unstored_ends=tuple(commit for commit in before.unstored_ends if commit.retried),
             retry_store_s=before.retry_store_s,
             phases=phase_switch.after_failure(before.phases),
         )
+        self.state.session = Session(id=self._told_session)  # Boot ends it
+        self._drop_undone()
         self.state.pilot.contactor_closed = before.pilot.contactor_closed
-        if not before.session.transaction and before.session.starting is None:
-            # The journal does not know this session: the core ends it at Boot.
-            self.state.session = Session(id=before.session.id)
+        self._tell_done()
         if self._restarting is not None:
             self._restarting.cancel()
         self._restarting = self.after(RESTART_AFTER_S, self._restart) if failures <= RESTARTS else None
         return True
 
+    def _drop_undone(self) -> None:
+        """What was decided for a session and not done is found in the journal, as after a crash."""
+        kept = [
+            effect
+            for effect in self._lane
+            if isinstance(effect, effects.ClearError | effects.Publish)
+            or (isinstance(effect, effects.RaiseError) and effect.sub_type in faults.LASTING)
+        ]
+        self._lane.clear()
+        self._lane.extend(kept)
+
     def _restart(self) -> None:
+        if self._committing is not None:
+            self._restarting = self.after(
+                RESTART_AFTER_S, self._restart
+            )  # the journal must say how it stands
+            return
         self.state.inoperative = ()  # what still prevents charging is told anew
         self.evse.clear_error("evse_manager/Inoperative")
         self.evse.clear_error("evse_manager/Internal", "Kernel")

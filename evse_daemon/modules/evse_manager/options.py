@@ -22,8 +22,8 @@ class EvseManagerOptions(ModuleOptions):
     ac_nominal_voltage: float = 230.0
     ac_max_reactive_power: float = unsupported(0.0, ge=0)
     ev_receipt_required: bool = unsupported(False)
-    session_logging: bool = unsupported(False)
-    session_logging_path: str = unsupported("/tmp")  # noqa: S108 - EVerest's default
+    session_logging: bool = False
+    session_logging_path: str = "/tmp"  # noqa: S108 - EVerest's default
     session_logging_xml: bool = unsupported(True)
     has_ventilation: bool = True
     charge_mode: Literal["AC", "DC"] = unsupported("AC")
@@ -48,7 +48,7 @@ class EvseManagerOptions(ModuleOptions):
     hack_simplified_mode_limit_10A: bool = False
     autocharge_use_slac_instead_of_hlc: bool = unsupported(False)
     enable_autocharge: bool = unsupported(False)
-    logfile_suffix: str = unsupported("session_uuid")
+    logfile_suffix: str = "session_uuid"
     soft_over_current_tolerance_percent: float = 10.0
     soft_over_current_measurement_noise_A: float = 0.5
     hack_fix_hlc_integer_current_requests: bool = unsupported(False)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from evse_daemon.interfaces.evse_manager import EvseManager
-from evse_daemon.modules.evse_manager import faults, guards
-from evse_daemon.modules.evse_manager.effects import Commit, StartMeter, StopMeter
+from evse_daemon.modules.evse_manager import closing, faults, guards, records, session_log
+from evse_daemon.modules.evse_manager.effects import Commit, StartMeter, StopMeter, StoreSession, Told
 from evse_daemon.modules.evse_manager.events import Authorize, Stop
 from evse_daemon.modules.evse_manager.state import Session
 from evse_daemon.modules.evse_manager.work import Work
@@ -21,7 +20,7 @@ from evse_daemon.types.evse_manager import (
     TransactionFinished,
     TransactionStarted,
 )
-from evse_daemon.types.powermeter import Powermeter, TransactionStartResponse, TransactionStopResponse
+from evse_daemon.types.powermeter import TransactionStartResponse, TransactionStopResponse
 
 STORE_START = "StoreStart"
 STORE_END = "StoreEnd"
@@ -36,7 +35,12 @@ def start_session(work: Work, reason: StartSessionReason) -> None:
     work.publish(EvseManager.ev_info, EVInfo())
     work.announce(
         "SessionStarted",
-        session_started=SessionStarted(reason=reason, meter_value=work.meter_value(), id_tag=session.token),
+        session_started=SessionStarted(
+            reason=reason,
+            meter_value=work.meter_value(),
+            id_tag=session.token,
+            logging_path=session_log.path(work.config, work.utc, session.id),
+        ),
     )
     work.publish(EvseManager.selected_protocol, "IEC61851-1")
 
@@ -51,7 +55,7 @@ def stop_session(work: Work) -> None:
 
 def authorize(work: Work, event: Authorize) -> None:
     """Takes over an authorization; it starts a session where there is none (Charger.cpp:1632)."""
-    if work.state.session.cancelled or not guards.enabled(work.state) or work.state.charger == "Starting":
+    if work.state.session.cancelled or not guards.in_service(work.state) or work.state.charger == "Starting":
         return
     if not work.state.session.id:
         start_session(work, "Authorized")
@@ -137,14 +141,8 @@ def meter_started(work: Work, response: TransactionStartResponse | None) -> None
 def _commit_start(work: Work) -> None:
     session = work.state.session
     session.starting = "commit"
-    assert session.token is not None
-    payload = {
-        "session_id": session.id,
-        "timestamp": work.utc,
-        "id_tag": session.token.model_dump(mode="json", exclude_none=True),
-        "meter_value": work.meter_value().model_dump(mode="json", exclude_none=True),
-    }
-    work.request(Commit(work.next_request_id(), "transaction_started", payload), work.config.commit_s)
+    commit = Commit(work.next_request_id(), "transaction_started", records.started(work))
+    work.request(commit, work.config.commit_s)
 
 
 def start_committed(work: Work, error: str | None) -> None:
@@ -154,7 +152,7 @@ def start_committed(work: Work, error: str | None) -> None:
     session.request_by_s = None
     if error is not None:
         work.journal.append(StopMeter(work.next_request_id(), session.id))
-        _commit_end(work, {"session_id": session.id, "timestamp": work.utc, "reason": "Other", "void": True})
+        commit_end(work, records.void(work))
         faults.raise_own(
             work,
             "evse_manager/Internal",
@@ -163,6 +161,9 @@ def start_committed(work: Work, error: str | None) -> None:
         )
         return
     session.transaction = True
+    session.recorded_wh = work.meter_value().energy_Wh_import.total
+    session.record_meter_s = work.now_s + work.config.meter_record_s
+    work.journal.append(StoreSession(session.id))
     assert session.token is not None
     work.announce(
         "TransactionStarted",
@@ -187,7 +188,8 @@ def end_transaction(work: Work) -> None:
     if not work.config.has_billing_meter:
         meter_stopped(work, None)
         return
-    work.request(StopMeter(work.next_request_id(), session.id), work.config.meter_answers_s)
+    stop = StopMeter(work.next_request_id(), session.id)
+    work.request(stop, closing.answer_s(work, work.config.meter_answers_s))
 
 
 def meter_stopped(work: Work, response: TransactionStopResponse | None) -> None:
@@ -208,17 +210,13 @@ def meter_stopped(work: Work, response: TransactionStopResponse | None) -> None:
         start_signed_meter_value=start_signed,
         signed_meter_value=signed,
     )
-    payload = {
-        "session_id": session.id,
-        "timestamp": work.utc,
-        **finished.model_dump(mode="json", exclude_none=True),
-    }
-    _commit_end(work, payload)
+    commit_end(work, records.finished(work, session.id, finished))
+    work.journal.append(StoreSession(""))
     work.announce("ChargingFinished")
     work.announce("TransactionFinished", transaction_finished=finished)
 
 
-def _commit_end(work: Work, payload: dict[str, Any]) -> None:
+def commit_end(work: Work, payload: dict[str, Any]) -> None:
     """Has the end of a transaction stored; it is tried again until it is."""
     commit = Commit(work.next_request_id(), "transaction_finished", payload)
     work.state.unstored_ends = (*work.state.unstored_ends, commit)
@@ -228,10 +226,14 @@ def _commit_end(work: Work, payload: dict[str, Any]) -> None:
 def end_committed(work: Work, request_id: int, error: str | None, retry_s: float) -> None:
     """An end is durable; or it is not, which is an error, and it is tried again (design rule 2)."""
     state = work.state
-    if all(commit.request_id != request_id for commit in state.unstored_ends):
+    asked = next((commit for commit in state.unstored_ends if commit.request_id == request_id), None)
+    if asked is None:
         return
     if error is not None:
         state.retry_store_s = work.now_s + retry_s
+        state.unstored_ends = tuple(
+            replace(c, retried=True) if c is asked else c for c in state.unstored_ends
+        )
         faults.raise_own(
             work,
             "evse_manager/Internal",
@@ -239,7 +241,9 @@ def end_committed(work: Work, request_id: int, error: str | None, retry_s: float
             sub_type=STORE_END,
         )
         return
-    state.unstored_ends = tuple(c for c in state.unstored_ends if c.request_id != request_id)
+    state.unstored_ends = tuple(c for c in state.unstored_ends if c is not asked)
+    if asked.retried:
+        work.journal.append(Told(str(asked.payload["session_id"])))
     if not state.unstored_ends:
         state.retry_store_s = None
         faults.clear_own(work, only=STORE_END)
@@ -251,30 +255,3 @@ def retry_ends(work: Work) -> None:
     if state.retry_store_s is not None and work.now_s >= state.retry_store_s:
         state.retry_store_s = None
         work.journal.extend(state.unstored_ends)
-
-
-def end_unfinished(work: Work, record: Mapping[str, Any]) -> None:
-    """Ends a transaction that a run before this one began: it lost power or died (EvseManager.cpp:1474-1519).
-
-    Unlike EVerest's, the events carry the old session's id, and the session is finished too.
-    """
-    session_id = str(record["session_id"])
-    meter = Powermeter.model_validate_json(json.dumps(record["meter_value"]))
-    last = work.state.meter
-    if last is not None and last.energy_Wh_import.total >= meter.energy_Wh_import.total:
-        meter = last  # else the meter has begun anew, and its first value is the best that is known
-    finished = TransactionFinished(meter_value=meter, reason="PowerLoss")
-    work.journal.append(StopMeter(work.next_request_id(), session_id))
-    current, work.state.session = work.state.session, Session(id=session_id)
-    work.announce("SessionResumed")
-    _commit_end(
-        work,
-        {
-            "session_id": session_id,
-            "timestamp": work.utc,
-            **finished.model_dump(mode="json", exclude_none=True),
-        },
-    )
-    work.announce("TransactionFinished", transaction_finished=finished)
-    work.announce("SessionFinished", session_finished=SessionFinished(meter_value=meter))
-    work.state.session = current

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 from evse_daemon.modules.evse_manager import enable_table
 from evse_daemon.modules.evse_manager.effects import Commit
@@ -65,6 +66,15 @@ class KernelConfig:
     meter_answers_s: float = 10.0
     commit_s: float = 10.0
     lock_answers_s: float = 10.0
+    connector_id: int = 1
+    """The EVSE's number."""
+    meter_record_s: float = 60.0
+    """Least time between two meter values of a transaction in the journal."""
+    session_logging_path: str | None = None
+    """Where session logs are written; None: none are."""
+    logfile_suffix: str = "session_uuid"
+    closing_s: float = 8.0
+    """How long the end of a transaction may take when the process is told to end."""
     retry_in_idle_s: float = 30.0
     """How long an own error lasts that came up without a car, whose leaving would clear it."""
     switch_phases_delay_s: float = 10.0
@@ -143,6 +153,10 @@ class Session:
     pause_reasons: tuple[PauseReason, ...] = ()
     """As announced last."""
     woken_up: bool = False
+    recorded_wh: float | None = None
+    """The meter's energy in the journal's newest record of the transaction."""
+    record_meter_s: float = 0.0
+    """When the next meter value may be recorded."""
     car_left: bool = False
     """The car was unplugged; one that is plugged in since has a session of its own."""
 
@@ -208,6 +222,15 @@ class State:
     unstored_ends: tuple[Commit, ...] = ()
     """Ends of transactions that the store has not confirmed."""
     retry_store_s: float | None = None
+    wait_for_external_ready: bool = False
+    """Once the ends of the run before this one are told, somebody outside says when to begin."""
+    unfinished: tuple[Mapping[str, Any], ...] = ()
+    """Transactions of a run before this one that are yet to be ended."""
+    unfinished_request_id: int = 0
+    """The billing meter's end of the first of them; 0: not asked yet."""
+    unfinished_by_s: float | None = None
+    close_by_s: float | None = None
+    """The process ends: what goes on should be over by then. None: it does not."""
     retry_in_idle_s: float | None = None
     """When the own errors that came up without a car are cleared, so that what failed is tried again."""
     phases: Phases = field(default_factory=Phases)

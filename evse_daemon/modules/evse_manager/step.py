@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from evse_daemon.interfaces.evse_manager import EvseManager
 from evse_daemon.modules.evse_manager import (
     charger,
+    closing,
     control_pilot,
     enable_table,
     events,
@@ -18,15 +19,18 @@ from evse_daemon.modules.evse_manager import (
     guards,
     over_current,
     phase_switch,
+    records,
     session,
+    unfinished,
 )
 from evse_daemon.modules.evse_manager.effects import (
     AllowPower,
     BoardEffect,
     JournalEffect,
     SetOvercurrentLimit,
+    StopMeter,
 )
-from evse_daemon.modules.evse_manager.state import KernelConfig, State
+from evse_daemon.modules.evse_manager.state import KernelConfig, Session, State
 from evse_daemon.modules.evse_manager.work import Work
 from evse_daemon.types.evse_manager import Limits
 
@@ -136,12 +140,17 @@ def _take_over(work: Work, event: events.Event) -> None:
         case events.MeterStopped(request_id, stopped):
             if state.session.ending and request_id == state.session.request_id:
                 session.meter_stopped(work, stopped)
+            elif state.unfinished_request_id and request_id == state.unfinished_request_id:
+                unfinished.meter_stopped(work, stopped)
+                _go_on_booting(work)
         case events.Committed(request_id, error):
             _committed(work, request_id, error)
         case events.BoardFailed(message):
             faults.raise_own(work, "evse_manager/Internal", message, sub_type="Board")
         case events.Boot():
             _boot(work, event)
+        case events.StationEnds():
+            closing.begin(work)
         case events.ExternalReady():
             work.reply = state.waiting_for_external_ready or state.charger != "Starting"
             if state.waiting_for_external_ready:
@@ -157,13 +166,34 @@ def _boot(work: Work, event: events.Boot) -> None:
         work.state.pilot.opens_by_s = work.now_s + work.config.contactor_opens_s
     work.publish(EvseManager.evse_id, work.config.evse_id)
     _tell_limits(work)
-    if work.state.session.id:  # begun by a kernel that failed, and without a transaction
+    _end_told_session(work, event)
+    unfinished.tell_again(work, event.untold)
+    work.state.unfinished = event.unfinished
+    work.state.wait_for_external_ready = event.wait_for_external_ready
+    _go_on_booting(work)
+
+
+def _end_told_session(work: Work, event: events.Boot) -> None:
+    """A session that was begun by a kernel that failed is over; the journal ends it where it had a transaction."""
+    session_id = work.state.session.id
+    if not session_id:
+        return
+    if any(record["session_id"] == session_id for record in (*event.unfinished, *event.untold)):
+        work.state.session = Session()
+    else:
         session.stop_session(work)
-    for record in event.unfinished:
-        session.end_unfinished(work, record)
-    work.state.waiting_for_external_ready = event.wait_for_external_ready
-    work.publish(EvseManager.waiting_for_external_ready, event.wait_for_external_ready)
-    if not event.wait_for_external_ready:
+
+
+def _go_on_booting(work: Work) -> None:
+    """Ends what a run before this one began, then begins."""
+    state = work.state
+    if unfinished.end_next(work) or guards.closing(state):
+        return
+    # Whatever the meter believes to go on is over (EvseManager.cpp:1485).
+    work.journal.append(StopMeter(work.next_request_id(), ""))
+    state.waiting_for_external_ready = state.wait_for_external_ready
+    work.publish(EvseManager.waiting_for_external_ready, state.waiting_for_external_ready)
+    if not state.waiting_for_external_ready:
         _begin(work)
 
 
@@ -191,6 +221,7 @@ def _meter_sample(work: Work, event: events.MeterSample) -> None:
     ):
         return
     state.meter = event.value
+    records.sample(work)
 
 
 def _limit(work: Work, limit_a: float, until_s: float) -> None:
@@ -251,6 +282,9 @@ def _deadlines(work: Work) -> None:
         elif now.ending:
             session.meter_stopped(work, None)
     session.retry_ends(work)
+    if state.unfinished_by_s is not None and now_s >= state.unfinished_by_s:
+        unfinished.meter_stopped(work, None)
+        _go_on_booting(work)
     _retry_in_idle(work)
 
 
@@ -287,6 +321,7 @@ def _named_deadlines(config: KernelConfig, state: State) -> Iterator[float]:
         pilot.lock_by_s,
         now.request_by_s,
         state.retry_store_s,
+        state.unfinished_by_s,
         state.retry_in_idle_s,
     ):
         if named_s is not None:

@@ -20,6 +20,7 @@ from evse_daemon.modules.evse_manager.effects import (
 )
 from evse_daemon.modules.evse_manager.events import Event
 from evse_daemon.modules.evse_manager.state import ChargerState, KernelConfig, Pilot, Session, State
+from evse_daemon.modules.evse_manager.transitions import TRANSITIONS
 from evse_daemon.types.evse_manager import SessionEvent, SessionEventEnum
 from evse_daemon.types.powermeter import Powermeter
 from evse_daemon.types.units import Energy
@@ -70,7 +71,13 @@ class Work:
         return self.state.last_request_id
 
     def enter(self, charger: ChargerState) -> None:
-        """Goes to a charger state; its entry action is the caller's."""
+        """Goes to a charger state; its entry action is the caller's.
+
+        Raises:
+            RuntimeError: no way is declared from the present state to it.
+        """
+        if (self.state.charger, charger) not in TRANSITIONS:
+            raise RuntimeError(f"the charger has no way from {self.state.charger} to {charger}")
         self.state.charger = charger
         self.state.since_s = self.now_s
         self.journal.append(StateEntered(charger))

@@ -6,6 +6,7 @@ The checks restate docs/invariants.md in their own words and use none of the ker
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from typing import Any
 
 from evse_daemon.modules.evse_manager import effects as fx
@@ -13,6 +14,7 @@ from evse_daemon.modules.evse_manager import events as ev
 from evse_daemon.modules.evse_manager.pwm import current_for
 from evse_daemon.modules.evse_manager.state import KernelConfig, State
 from evse_daemon.modules.evse_manager.step import Effects, next_deadline_s, step
+from evse_daemon.store import MemoryJournal
 from evse_daemon.types.authorization import IdToken, ProvidedIdToken, ValidationResult
 from evse_daemon.types.evse_board_support import HardwareCapabilities
 from evse_daemon.types.evse_manager import SessionEvent
@@ -76,8 +78,46 @@ class Grammar:
         self.transaction = False
         self.had_transaction = False
         self.paused: tuple[str, ...] = ()
+        self.owed = ""
+        """The session in whose transaction the process died."""
+        self.resumed = ""
+        self.finished: set[str] = set()
+        """The sessions whose transaction is finished."""
+
+    def die(self, left_open: Iterable[str] = ()) -> None:
+        """The process ends here, and another begins.
+
+        Args:
+            left_open: the sessions whose transaction is open in the store; where its end was told all the same, it
+                is told once more.
+        """
+        self.finished -= set(left_open)
+        self.owed = self.session if self.transaction else self.owed
+        self.session, self.transaction, self.resumed = "", False, ""
+
+    def _read_resumed(self, event: SessionEvent) -> None:
+        assert event.uuid == self.resumed, f"{event.event} within the session that is resumed"
+        if event.event == "TransactionFinished":
+            assert event.uuid not in self.finished, "a transaction is finished twice"
+            self.finished.add(event.uuid)
+            if self.owed == event.uuid:
+                self.owed = ""
+        else:
+            assert event.event == "SessionFinished", f"{event.event} in a session that is resumed"
+            assert event.uuid in self.finished, "a session that was resumed ends without its transaction"
+            self.resumed = ""
 
     def read(self, event: SessionEvent) -> None:
+        if event.event == "SessionResumed":
+            assert self.session in ("", event.uuid), "a session is resumed within another"
+            self.die()
+            assert event.uuid not in self.finished, "a session is resumed whose transaction is finished"
+            self.resumed = event.uuid
+            return
+        if self.resumed:
+            self._read_resumed(event)
+            return
+        assert not self.owed, f"{event.event} before the transaction that was cut off is finished"
         match event.event:
             case "Enabled" | "Disabled":
                 return
@@ -98,6 +138,7 @@ class Grammar:
             case "TransactionFinished":
                 assert self.transaction, "TransactionFinished without TransactionStarted"
                 self.transaction = False
+                self.finished.add(event.uuid)
             case "SessionFinished":
                 assert not self.transaction, "a session ends within its transaction"
                 self.session = ""
@@ -136,6 +177,7 @@ class Plant:
         self.total_wh = 0.0
         self.grammar = Grammar()
         self.energy_wh: float | None = None
+        self.start_wh = 0.0
         self.errors: set[tuple[str, str]] = set()
         self.was_charging = False
         self.fault_while_charging = False
@@ -145,6 +187,10 @@ class Plant:
         self.phases_told_s: float | None = None
         """Since when a switch of phases is unanswered."""
         self.switched_charging = False
+        self.store = MemoryJournal()
+        self.waits_for_commits = False
+        """What follows a commit waits until it is answered, as in the shell."""
+        self.lane: list[fx.JournalEffect] = []
         self._ids = 0
         self._told = 0
 
@@ -203,6 +249,21 @@ class Plant:
             raise AssertionError("the kernel names deadlines that it does not serve")
         self.now_s = max(self.now_s, end_s)
 
+    def restart(self) -> None:
+        """The process dies, with all that waits in it, and another begins; the board opens the contactor meanwhile."""
+        left_open = self.store.open_transactions("evse")
+        self.grammar.die(str(payload["session_id"]) for payload in left_open)
+        self.lane.clear()
+        self.pending.clear()
+        self.errors.clear()
+        self.state = State()
+        self.power_allowed = self.contactor_closed = False
+        self.pilot, self.limit_a = "none", 0.0
+        if self.energy_wh is not None:
+            self.energy_wh = self.start_wh  # what was announced and not stored is forgotten
+        self.tell(ev.CapabilitiesChanged(CAPABILITIES))
+        self.tell(ev.Boot(unfinished=tuple(left_open), untold=tuple(self.store.untold_ends("evse"))))
+
     @property
     def names(self) -> list[str]:
         """The session events so far, with the reason where there is one."""
@@ -220,8 +281,11 @@ class Plant:
         before = self.state
         self.state, wanted = step(self.config, before, event, self.now_s, UTC, f"session-{self._ids}")
         self._board(wanted)
-        for effect in wanted.journal:
-            self._journal(effect)
+        self.lane.extend(wanted.journal)
+        while self.lane and not (
+            self.waits_for_commits and any(isinstance(effect, fx.Commit) for effect in self.pending)
+        ):
+            self._journal(self.lane.pop(0))
         self._check(event, charging_before=before.charger == "Charging")
         if self.prompt:
             while self.pending:
@@ -248,6 +312,8 @@ class Plant:
                 status = "OK" if error is None else "UNEXPECTED_ERROR"
                 self.tell(ev.MeterStopped(effect.request_id, TransactionStopResponse(status=status)))
             case fx.Commit():
+                if error is None:
+                    self.store.append(effect.kind, "evse", effect.payload, lambda _: None)
                 self.tell(ev.Committed(effect.request_id, error))
 
     def move_contactor(self) -> None:
@@ -304,6 +370,12 @@ class Plant:
                 self.grammar.read(event)
                 self._check_energy(event)
                 self.events.append(event)
+                if event.event == "TransactionFinished":
+                    self.store.told("evse", event.uuid)
+            case fx.Record(kind, payload):
+                self.store.append(kind, "evse", payload, lambda _: None)
+            case fx.Told(session_id):
+                self.store.told("evse", session_id)
             case fx.RaiseError():
                 assert (effect.type, effect.sub_type) not in self.errors, "an error raised twice"
                 self.errors.add((effect.type, effect.sub_type))
@@ -372,11 +444,13 @@ class Plant:
     def _check_energy(self, event: SessionEvent) -> None:
         if event.event == "TransactionStarted":
             assert event.transaction_started is not None
-            self.energy_wh = event.transaction_started.meter_value.energy_Wh_import.total
+            self.energy_wh = self.start_wh = event.transaction_started.meter_value.energy_Wh_import.total
         elif event.event == "TransactionFinished":
             assert event.transaction_finished is not None
-            assert self.energy_wh is not None
             finished_wh = event.transaction_finished.meter_value.energy_Wh_import.total
+            if self.energy_wh is None:
+                assert self.grammar.resumed == event.uuid, "a transaction ends that did not begin"
+                return
             assert finished_wh >= self.energy_wh, "the energy of a transaction is negative"
             self.energy_wh = None
         elif self.energy_wh is not None and event.charging_state_changed_event is not None:

@@ -180,8 +180,8 @@ class Scenario(Plant):
             case fx.StartMeter():
                 self._heard["meter"].append("start")
                 self.order.append("meter.start")
-            case fx.StopMeter():
-                self._heard["meter"].append("stop")
+            case fx.StopMeter(_, session_id):
+                self._heard["meter"].append("stop" if session_id else "stop all")
                 self.order.append("meter.stop")
             case fx.Commit():
                 self.order.append(f"commit {effect.kind}")

@@ -208,7 +208,9 @@ def test_a_contactor_found_closed_at_boot_must_open() -> None:
     evse = Scenario()
     evse.prompt = False
     evse.state.pilot.contactor_closed = evse.contactor_closed = True
-    assert evse.after(ev.Boot()) == News("Enabled", power="off", pilot="enable X1", lock="lock")
+    assert evse.after(ev.Boot()) == News(
+        "Enabled", power="off", pilot="enable X1", lock="lock", meter="stop all"
+    )
     evse.answer()
     assert evse.wait(1.1) == News(pilot="F", errors="+Internal/ContactorWelded +Inoperative")
 

@@ -225,7 +225,10 @@ def test_a_transaction_left_open_ends_as_power_loss_with_its_own_id() -> None:
     finished = evse.events[1].transaction_finished
     assert finished is not None
     assert finished.meter_value.energy_Wh_import.total == 1500.0
-    assert evse.world.calls(METER, PowermeterInterface.stop_transaction) == [{"transaction_id": old}]
+    assert evse.world.calls(METER, PowermeterInterface.stop_transaction) == [
+        {"transaction_id": old},
+        {"transaction_id": ""},
+    ]
     assert evse.world.journal.open_transactions("evse") == []
     evse.board.publish(EvseBoardSupport.capabilities, CAPABILITIES)
     evse.cp("C")

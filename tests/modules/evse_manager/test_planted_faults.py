@@ -9,7 +9,16 @@ import pytest
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
 
-from evse_daemon.modules.evse_manager import control_pilot, guards, phase_switch, pwm, session, step
+from evse_daemon.modules.evse_manager import (
+    closing,
+    control_pilot,
+    guards,
+    phase_switch,
+    pwm,
+    session,
+    step,
+    unfinished,
+)
 from evse_daemon.modules.evse_manager import effects as fx
 from evse_daemon.modules.evse_manager import events as ev
 from evse_daemon.modules.evse_manager.work import Work
@@ -64,6 +73,8 @@ PLANTED: dict[str, tuple[Any, str, Any, str]] = {
     "phases switched under load": (phase_switch, "may_switch", always(True), "under load"),
     "a limit in watt of too few phases": (guards, "phases", always(1), "duty|on 3 phases|PWM is still on"),
     "power without a cable": (guards, "cable_lost", always(False), "without a cable"),
+    "a transaction that a crash leaves open": (unfinished, "end_next", always(False), "cut off"),
+    "a process that ends in a session": (closing, "begin", always(None), "told to end"),
     "an end that is not told": (
         session,
         "end_transaction",

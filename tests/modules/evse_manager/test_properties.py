@@ -57,9 +57,11 @@ class KernelMachine(RuleBasedStateMachine):
             switch_phases_delay_s=switch_delay_s,
         )
         self.plant = Plant(replace(config, **self.timing), prompt=prompt, capabilities=board)
+        self.plant.waits_for_commits = True
         self.plant.boot()
         self.plant.cable(32.0)
         if begin != "boot":
+            self.plant.sample(100.0)
             self.plant.tell(ev.CpChanged("A"))
             self._answer_all()
             self.plant.limit(16.0, valid_s)
@@ -178,6 +180,17 @@ class KernelMachine(RuleBasedStateMachine):
     def contactor_moves_by_itself(self, closed: bool) -> None:
         self.plant.contactor_closed = closed
         self.plant.tell(ev.ContactorChanged(closed))
+
+    @rule(how=st.sampled_from(["not", "not", "not", "not", "killed", "told to end"]))
+    def restarted(self, how: str) -> None:
+        if how == "not":
+            return
+        if how == "told to end":
+            self.plant.tell(ev.StationEnds())
+            self.plant.advance(8.5)
+            assert not self.plant.state.session.id, "told to end, and a session goes on"
+            assert not self.plant.power_allowed
+        self.plant.restart()
 
     @rule(request=st.integers(0, 40))
     def late_answers(self, request: int) -> None:

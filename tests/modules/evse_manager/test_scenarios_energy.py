@@ -155,7 +155,7 @@ def test_row_44_restart_with_an_open_transaction_and_the_car_still_there() -> No
         "SessionResumed TransactionFinished(PowerLoss) SessionFinished Enabled",
         power="off",
         pilot="enable X1",
-        meter="stop",
+        meter="stop stop all",
     )
     assert {event.uuid for event in evse.events} == {"old", ""}
     assert evse.order.index("commit transaction_finished") < evse.order.index("TransactionFinished")
@@ -192,7 +192,7 @@ def test_row_53_a_socket_waits_for_the_cables_rating() -> None:
 
 def test_row_56_external_ready() -> None:
     evse = Scenario()
-    assert evse.after(ev.Boot(wait_for_external_ready=True)) == News(power="off")
+    assert evse.after(ev.Boot(wait_for_external_ready=True)) == News(power="off", meter="stop all")
     assert "waiting_for_external_ready=True" in evse.published
     assert evse.cp("B") == News()
     assert evse.authorized() == News()

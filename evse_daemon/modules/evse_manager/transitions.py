@@ -20,6 +20,7 @@ STATES: dict[ChargerState, str] = {
     "StoppingCharging": "X1: the contactor is yet to be open.",
     "Finished": "The transaction is over; the car is yet to leave.",
     "T_step_EF": "State F for 4 s, then X1: it wakes a car that sleeps.",
+    "SwitchPhases": "X1 or F: the contactor opens, the board switches between one and three phases.",
 }
 
 TRANSITIONS: dict[tuple[ChargerState, ChargerState], str] = {
@@ -40,6 +41,8 @@ TRANSITIONS: dict[tuple[ChargerState, ChargerState], str] = {
         "Charging",
         "StoppingCharging",
     ): "the car wants no more, paused, no energy, an error, stopped, the car leaves",
+    ("Charging", "SwitchPhases"): "another number of phases is wanted",
+    ("SwitchPhases", "PrepareCharging"): "switched or given up, an error, stopped, the car leaves",
     ("StoppingCharging", "Finished"): "open; stopped, or the car left",
     ("StoppingCharging", "ChargingPausedEVSE"): "open; paused, no energy, an error",
     ("StoppingCharging", "ChargingPausedEV"): "open; the car wants no power",

@@ -14,7 +14,7 @@ from evse_daemon.modules.evse_manager.state import ChargerState, KernelConfig, S
 from evse_daemon.modules.evse_manager.transitions import STATES, TRANSITIONS
 from evse_daemon.modules.evse_manager.work import Work
 from evse_daemon.types.evse_manager import EnableDisableSource
-from tests.modules.evse_manager.plant import FAULT, Plant
+from tests.modules.evse_manager.plant import FAULT, SWITCHES_PHASES, Plant
 
 PAGE = Path(__file__).parents[3] / "docs" / "state-diagrams.md"
 
@@ -90,6 +90,14 @@ def stopped_before_power(plant: Plant) -> None:
     plant.tell(ev.Stop("Remote"))
 
 
+def charges_on_one_phase_then(plant: Plant) -> None:
+    plant.charge()
+    plant.advance(60.0)
+    plant.limit(3000 / 230, phases=1, shared_a=3000 / 230)
+    plant.tell(ev.CpChanged("B"))
+    plant.advance(plant.config.switch_phases_delay_s)
+
+
 COURSES: tuple[Course, ...] = (
     starts_disabled,
     leaves_without_a_card,
@@ -99,6 +107,7 @@ COURSES: tuple[Course, ...] = (
     sleeps,
     gives_up_waiting_for_energy,
     stopped_before_power,
+    charges_on_one_phase_then,
 )
 
 
@@ -112,7 +121,7 @@ def test_every_declared_way_is_gone(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(Work, "enter", noted)
     for course in COURSES:
-        course(Plant())
+        course(Plant(capabilities=SWITCHES_PHASES))
     assert set(TRANSITIONS) - gone == set(), "declared, and no test goes it"
 
 

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import base64
+import random
 import uuid
 from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, assert_never
 
@@ -16,21 +19,31 @@ from evse_daemon.framework.module import Context, Module, Provides, Requires, Re
 from evse_daemon.interfaces.ac_rcd import AcRcd
 from evse_daemon.interfaces.auth_token_provider import AuthTokenProvider
 from evse_daemon.interfaces.connector_lock import ConnectorLock
+from evse_daemon.interfaces.dc_external_derate import DcExternalDerate
 from evse_daemon.interfaces.energy import Energy
 from evse_daemon.interfaces.evse_board_support import EvseBoardSupport
 from evse_daemon.interfaces.evse_manager import EvseManager as EvseManagerInterface
 from evse_daemon.interfaces.kvs import Kvs
 from evse_daemon.interfaces.powermeter import Powermeter as PowermeterInterface
-from evse_daemon.modules.evse_manager import effects, energy_request, events
+from evse_daemon.interfaces.uk_random_delay import UkRandomDelay
+from evse_daemon.modules.evse_manager import (
+    effects,
+    enable_table,
+    energy_request,
+    events,
+    more_commands,
+    random_delay,
+)
 from evse_daemon.modules.evse_manager.commands import CommandHandlers
 from evse_daemon.modules.evse_manager.options import EvseManagerOptions
+from evse_daemon.modules.evse_manager.settings import StoredSettings
 from evse_daemon.modules.evse_manager.state import KernelConfig, State
 from evse_daemon.modules.evse_manager.step import next_deadline_s, step
 from evse_daemon.store import StoreError
 from evse_daemon.types.authorization import IdToken, ProvidedIdToken, ValidationResult
 from evse_daemon.types.board_support_common import BspEvent, ProximityPilot
 from evse_daemon.types.energy import EnforcedLimits
-from evse_daemon.types.evse_board_support import HardwareCapabilities, PowerOnOff
+from evse_daemon.types.evse_board_support import HardwareCapabilities, PowerOnOff, Telemetry
 from evse_daemon.types.evse_manager import StopTransactionRequest
 from evse_daemon.types.iso15118 import EnergyTransferMode
 from evse_daemon.types.powermeter import OCMFIdentificationType, Powermeter, TransactionReq
@@ -58,6 +71,13 @@ FREE_SERVICE = ProvidedIdToken(
 """The token of a charger without authentication (evse_managerImpl.cpp:141)."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Then:
+    """In the journal lane: somebody waits for what stands before it."""
+
+    callback: Callable[[], None]
+
+
 class EvseManager(Module):
     """One EVSE: control pilot, sessions, transactions, limits, errors."""
 
@@ -67,6 +87,9 @@ class EvseManager(Module):
     evse = Provides(EvseManagerInterface)
     energy_grid = Provides(Energy)
     token_provider = Provides(AuthTokenProvider)
+    """Publishes nothing: autocharge and contracts need ISO 15118."""
+    random_delay = Provides(UkRandomDelay)
+    dc_external_derate = Provides(DcExternalDerate)
 
     bsp = Requires(EvseBoardSupport)
     ac_rcd = RequiresOptional(AcRcd)
@@ -86,10 +109,14 @@ class EvseManager(Module):
         self._errors: dict[tuple[str, str, str], events.Cause] = {}
         self._timer: Timer | None = None
         self._armed_s: float | None = None
-        self._lane: deque[effects.JournalEffect] = deque()
+        self._lane: deque[effects.JournalEffect | _Then] = deque()
         self._committing: int | None = None
         self._booted = False
-        self.commands = CommandHandlers(self.options, self.feed)
+        self._saving = 0
+        """Which save of the settings the lane waits for; 0: none."""
+        self._saves = 0
+        self.settings = StoredSettings(self)
+        self.commands = CommandHandlers(self.options, self.feed, self._after_lane)
 
     @property
     def billing_meter(self) -> Client[PowermeterInterface] | None:
@@ -111,14 +138,27 @@ class EvseManager(Module):
             simplified_mode_limit_10a=o.hack_simplified_mode_limit_10A,
             inoperative_error_use_vendor_id=o.inoperative_error_use_vendor_id,
         )
+        self.settings.read()
+        table = enable_table.restored(self.settings.table())
+        self.state = State(
+            table=table,
+            decided_by=enable_table.decide(table),
+            delay=random_delay.RandomDelay(
+                enabled=o.uk_smartcharging_random_delay_enable,
+                max_duration_s=o.uk_smartcharging_random_delay_max_duration,
+                at_any_change=o.uk_smartcharging_random_delay_at_any_change,
+            ),
+        )
         self.commands.register(self.evse)
+        more_commands.register_random_delay(self.random_delay, self.feed)
+        more_commands.register_dc_derating(self.dc_external_derate)
         self.energy_grid.handle(Energy.enforce_limits, self._enforce_limits)
         bsp = self.bsp
         bsp.subscribe(EvseBoardSupport.event, self._bsp_event)
         bsp.subscribe(EvseBoardSupport.capabilities, self._capabilities)
         bsp.subscribe(EvseBoardSupport.ac_pp_ampacity, self._proximity)
         bsp.subscribe(EvseBoardSupport.request_stop_transaction, self._stop_requested)
-        bsp.subscribe(EvseBoardSupport.telemetry, partial(self.evse.publish, EvseManagerInterface.telemetry))
+        bsp.subscribe(EvseBoardSupport.telemetry, self._telemetry)
         for source, client in (
             ("bsp", bsp),
             ("connector_lock", self.connector_lock),
@@ -240,7 +280,7 @@ class EvseManager(Module):
 
     def _run_lane(self) -> None:
         """Runs journal effects in order; what follows a commit waits for it."""
-        while self._lane and self._committing is None:
+        while self._lane and self._committing is None and not self._saving:
             effect = self._lane.popleft()
             match effect:
                 case effects.Commit(request_id, kind, payload):
@@ -259,7 +299,16 @@ class EvseManager(Module):
                         accepted = ValidationResult(authorization_status="Accepted", tariff_messages=[])
                         self.context.inbox.put(self._fed, events.Authorize(FREE_SERVICE, accepted))
                 case effects.Publish(var, value):
-                    self.evse.publish(var, value)
+                    source = self.random_delay if var.interface is UkRandomDelay else self.evse
+                    source.publish(var, value)
+                case effects.SaveTable(entries):
+                    self._saves += 1
+                    self._saving = self._saves
+                    done = partial(self._saved, self._saves)
+                    self.settings.put_table(entries, done)
+                    self.after(self.config.save_s, done)
+                case _Then(callback):
+                    callback()
                 case effects.RaiseError():
                     self.evse.raise_error(
                         effect.type,
@@ -280,6 +329,16 @@ class EvseManager(Module):
                     self._stop_meter(effect)
                 case _:
                     assert_never(effect)
+
+    def _saved(self, save: int) -> None:
+        if self._saving == save:
+            self._saving = 0
+            self._run_lane()
+
+    def _after_lane(self, callback: Callable[[], None]) -> None:
+        """Calls back when what the lane holds now is done: at once, where it is empty."""
+        self._lane.append(_Then(callback))
+        self._run_lane()
 
     def _committed(self, request_id: int, error: str | None) -> None:
         if self._committing != request_id:
@@ -329,6 +388,11 @@ class EvseManager(Module):
                 self.feed(events.CpChanged(value.event))
             case _:
                 self.log.debug("an event of the board has no meaning here", event_=value.event)
+
+    def _telemetry(self, value: Telemetry) -> None:
+        self.evse.publish(EvseManagerInterface.telemetry, value)
+        if value.plug_temperature_C is not None:
+            self.dc_external_derate.publish(DcExternalDerate.plug_temperature_C, value.plug_temperature_C)
 
     def _capabilities(self, value: HardwareCapabilities) -> None:
         self.feed(events.CapabilitiesChanged(value))
@@ -382,13 +446,30 @@ class EvseManager(Module):
             return
         capabilities = self.state.capabilities
         phases = capabilities.max_phase_count_import if capabilities is not None else 1
-        current_a = energy_request.limit_a(value, self.options.ac_nominal_voltage, phases)
-        self.evse.publish(EvseManagerInterface.enforced_limits, value)
-        self.feed(events.LimitChanged(current_a, self.clock.now_s() + max(0, value.valid_for)))
+        voltage_v = self.options.ac_nominal_voltage
+        current_a = energy_request.limit_a(value, voltage_v, phases)
+        self.evse.publish(
+            EvseManagerInterface.enforced_limits,
+            energy_request.within_cable(value, self.state.cable_limit_a),
+        )
+        self.feed(
+            events.LimitChanged(
+                current_a,
+                self.clock.now_s() + max(0, value.valid_for),
+                at_once=energy_request.by_rating(value, voltage_v, phases),
+                chance=random.random(),
+            )
+        )
 
     def _request_energy(self, *, priority: bool) -> None:
         request = energy_request.request(
-            self.module_id, self.state, self.grid_meter, self.context.bus.timestamp(), priority=priority
+            self.module_id,
+            self.state,
+            self.grid_meter,
+            self.context.bus.timestamp(),
+            priority=priority,
+            usage_car=self.state.meter if self.powermeter_car_side is not None else None,
+            zero_in_idle=self.options.request_zero_power_in_idle,
         )
         if request is not None:
             self.energy_grid.publish(Energy.energy_flow_request, request)
@@ -428,6 +509,10 @@ class EvseManager(Module):
             capabilities=before.capabilities,
             causes=before.causes,
             meter=before.meter,
+            externally_ready=before.externally_ready,
+            delay=random_delay.after_restart(before.delay),
+            reserved=before.reserved,
+            reservation_id=before.reservation_id,
         )
         self.state.pilot.contactor_closed = before.pilot.contactor_closed
         if failures <= RESTARTS:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from evse_daemon.interfaces.evse_manager import EvseManager
-from evse_daemon.modules.evse_manager import faults, guards
+from evse_daemon.modules.evse_manager import faults, guards, reservation
 from evse_daemon.modules.evse_manager.effects import Commit, StartMeter, StopMeter
 from evse_daemon.modules.evse_manager.events import Authorize, Stop
 from evse_daemon.modules.evse_manager.state import Session
@@ -33,16 +33,24 @@ def start_session(work: Work, reason: StartSessionReason) -> None:
     session = work.state.session = Session(id=work.fresh_id)
     if isinstance(work.event, Authorize):
         session.token = work.event.token
+        session.validation = work.event.validation
     work.publish(EvseManager.ev_info, EVInfo())
     work.announce(
         "SessionStarted",
-        session_started=SessionStarted(reason=reason, meter_value=work.meter_value(), id_tag=session.token),
+        session_started=SessionStarted(
+            reason=reason,
+            meter_value=work.meter_value(),
+            id_tag=session.token,
+            reservation_id=reservation.named(work.state, session.validation),
+        ),
     )
     work.publish(EvseManager.selected_protocol, "IEC61851-1")
 
 
 def stop_session(work: Work) -> None:
-    """Ends the session."""
+    """Ends the session; whom the EVSE was reserved for has come and gone."""
+    if work.state.session.authorized:
+        reservation.cancel(work)
     work.publish(EvseManager.ev_info, EVInfo())
     work.announce("SessionFinished", session_finished=SessionFinished(meter_value=work.meter_value()))
     work.publish(EvseManager.selected_protocol, "Unknown")
@@ -135,12 +143,14 @@ def _commit_start(work: Work) -> None:
     session = work.state.session
     session.starting = "commit"
     assert session.token is not None
-    payload = {
+    payload: dict[str, Any] = {
         "session_id": session.id,
         "timestamp": work.utc,
         "id_tag": session.token.model_dump(mode="json", exclude_none=True),
         "meter_value": work.meter_value().model_dump(mode="json", exclude_none=True),
     }
+    if (reservation_id := reservation.named(work.state, session.validation)) is not None:
+        payload["reservation_id"] = reservation_id
     work.request(Commit(work.next_request_id(), "transaction_started", payload), work.config.commit_s)
 
 
@@ -164,9 +174,13 @@ def start_committed(work: Work, error: str | None) -> None:
     work.announce(
         "TransactionStarted",
         transaction_started=TransactionStarted(
-            id_tag=session.token, meter_value=work.meter_value(), signed_meter_value=session.start_signed
+            id_tag=session.token,
+            meter_value=work.meter_value(),
+            signed_meter_value=session.start_signed,
+            reservation_id=reservation.named(work.state, session.validation),
         ),
     )
+    reservation.use(work)
 
 
 def abandon_start(work: Work) -> None:

@@ -8,6 +8,7 @@ from typing import Literal
 from evse_daemon.modules.evse_manager import enable_table
 from evse_daemon.modules.evse_manager.effects import Commit
 from evse_daemon.modules.evse_manager.events import Cause, CpState
+from evse_daemon.modules.evse_manager.random_delay import RandomDelay
 from evse_daemon.types.authorization import ProvidedIdToken, ValidationResult
 from evse_daemon.types.evse_board_support import HardwareCapabilities
 from evse_daemon.types.evse_manager import EnableDisableSource, StopTransactionReason
@@ -64,6 +65,8 @@ class KernelConfig:
     meter_answers_s: float = 10.0
     commit_s: float = 10.0
     lock_answers_s: float = 10.0
+    save_s: float = 5.0
+    """How long an answer waits for the operator's settings to be stored; less than a command's caller waits."""
 
 
 @dataclass(slots=True)
@@ -156,3 +159,9 @@ class State:
     unstored_ends: tuple[Commit, ...] = ()
     """Ends of transactions that the store has not confirmed."""
     retry_store_s: float | None = None
+    externally_ready: bool = False
+    """Somebody outside has said that charging may begin; it is not forgotten when the kernel begins anew."""
+    delay: RandomDelay = field(default_factory=RandomDelay)
+    reserved: bool = False
+    reservation_id: int | None = None
+    """None while it is reserved for whoever has one of the station's reservations."""

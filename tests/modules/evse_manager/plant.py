@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from evse_daemon.interfaces.uk_random_delay import UkRandomDelay
 from evse_daemon.modules.evse_manager import effects as fx
 from evse_daemon.modules.evse_manager import events as ev
 from evse_daemon.modules.evse_manager.state import KernelConfig, State
@@ -19,6 +20,7 @@ from evse_daemon.types.powermeter import (
     TransactionStartResponse,
     TransactionStopResponse,
 )
+from evse_daemon.types.uk_random_delay import CountDown
 from evse_daemon.types.units import Energy
 
 UTC = "2026-03-04T10:15:00.000Z"
@@ -57,10 +59,16 @@ class Grammar:
         self.transaction = False
         self.had_transaction = False
         self.paused: tuple[str, ...] = ()
+        self.reserved = False
 
     def read(self, event: SessionEvent) -> None:
         match event.event:
             case "Enabled" | "Disabled":
+                return
+            case "ReservationStart" | "ReservationEnd":
+                assert not event.uuid, "a reservation is not of a session"
+                assert self.reserved == (event.event == "ReservationEnd"), "reserved twice, or ended twice"
+                self.reserved = not self.reserved
                 return
             case "SessionStarted":
                 assert not self.session, "a session starts within a session"
@@ -72,6 +80,7 @@ class Grammar:
             case "TransactionStarted":
                 assert not self.had_transaction, "two transactions in one session"
                 self.transaction = self.had_transaction = True
+                self.reserved = False
             case "PrepareCharging" | "ChargingStarted" | "StoppingCharging" | "ChargingFinished":
                 assert self.transaction, f"{event.event} outside of a transaction"
             case "ChargingPausedEV" | "ChargingPausedEVSE":
@@ -111,6 +120,11 @@ class Plant:
         self.errors: set[tuple[str, str]] = set()
         self.was_charging = False
         self.fault_while_charging = False
+        self.held_a: float | None = None
+        """What a random delay holds, as the countdown tells it; None: none runs."""
+        self.delay_until_s = 0.0
+        self.longest_delay_s = 600
+        self.saved: list[fx.SaveTable] = []
         self._ids = 0
         self._told = 0
 
@@ -135,9 +149,19 @@ class Plant:
         self.authorize()
         self.tell(ev.CpChanged("C"))
 
-    def limit(self, limit_a: float, valid_for_s: float = 1e6) -> None:
+    def limit(
+        self, limit_a: float, valid_for_s: float = 1e6, *, at_once: bool = False, chance: float = 0.5
+    ) -> None:
+        allowed_a = self._allowed_a()
         self.limit_a, self.limit_until_s = limit_a, self.now_s + valid_for_s
-        self.tell(ev.LimitChanged(limit_a, self.limit_until_s))
+        self.tell(ev.LimitChanged(limit_a, self.limit_until_s, at_once, chance))
+        if self.held_a is not None:
+            assert self.held_a <= allowed_a, "a delay allows more than was allowed before it"
+            assert not at_once or self.held_a <= limit_a, "a delay holds more than a rating allows"
+
+    def set_longest_delay(self, seconds: int) -> None:
+        self.longest_delay_s = seconds
+        self.tell(ev.SetDelayDuration(seconds))
 
     def advance(self, seconds: float) -> None:
         """Lets time pass, with a Tick at each deadline that the kernel names."""
@@ -174,6 +198,9 @@ class Plant:
         self._ids += 1
         before = self.state
         self.state, wanted = step(self.config, before, event, self.now_s, UTC, f"session-{self._ids}")
+        for effect in wanted.journal:
+            if isinstance(effect, fx.Publish) and effect.var is UkRandomDelay.countdown:
+                self._countdown(effect.value)
         self._board(wanted)
         for effect in wanted.journal:
             self._journal(effect)
@@ -241,8 +268,18 @@ class Plant:
                         assert not self.power_allowed, "unlocked while power is allowed"
                     self.pending.append(effect)
 
+    def _countdown(self, told: CountDown) -> None:
+        if told.countdown_s == 0:
+            self.held_a = None
+            return
+        if self.held_a is None:
+            self.delay_until_s = self.now_s + self.longest_delay_s
+        self.held_a = told.current_limit_during_delay_A
+
     def _journal(self, effect: fx.JournalEffect) -> None:
         match effect:
+            case fx.SaveTable():
+                self.saved.append(effect)
             case fx.Announce(event):
                 self.grammar.read(event)
                 self._check_energy(event)
@@ -262,7 +299,10 @@ class Plant:
         return [cause for cause in (*self.state.causes, *self.state.own_errors) if cause != WARNING]
 
     def _allowed_a(self) -> float:
-        return self.limit_a if self.now_s < self.limit_until_s else 0.0
+        if not self.now_s < self.limit_until_s:
+            self.held_a = None
+            return 0.0
+        return self.limit_a if self.held_a is None else self.held_a
 
     def _check_power_on(self) -> None:
         state = self.state
@@ -305,6 +345,7 @@ class Plant:
         if isinstance(event, ev.CausesChanged) and self._faults() and charging_before:
             self.fault_while_charging = True
         self.was_charging = self.was_charging or state.charger == "Charging"
+        assert self.held_a is None or self.now_s <= self.delay_until_s + 1e-3, "a delay never ends"
         assert state.pilot.power_commanded == self.power_allowed
         if self.pilot != "PWM" and state.pilot.cp in ("C", "D") and self.power_allowed:
             self.x1_since_s = self.now_s if self.x1_since_s is None else self.x1_since_s

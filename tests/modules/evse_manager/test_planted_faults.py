@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
 
-from evse_daemon.modules.evse_manager import control_pilot, guards, pwm, session, step
+from evse_daemon.modules.evse_manager import (
+    control_pilot,
+    delayed_limit,
+    guards,
+    pwm,
+    random_delay,
+    reservation,
+    session,
+    step,
+)
 from evse_daemon.modules.evse_manager import effects as fx
 from evse_daemon.modules.evse_manager import events as ev
 from evse_daemon.modules.evse_manager.work import Work
@@ -35,6 +45,7 @@ def always(value: Any) -> Callable[..., Any]:
 
 LIMIT = step._limit
 FOLLOW_LOCK = control_pilot.follow_lock
+NEW_LIMIT = random_delay.new_limit
 
 
 def unlock_at_any_time(work: Work) -> None:
@@ -42,6 +53,11 @@ def unlock_at_any_time(work: Work) -> None:
         control_pilot._request_lock(work, locked=False)
     else:
         FOLLOW_LOCK(work)
+
+
+def hold_more(*arguments: Any, **named: Any) -> random_delay.RandomDelay:
+    delay = NEW_LIMIT(*arguments, **named)
+    return replace(delay, held_a=delay.held_a + 10.0)
 
 
 PLANTED: dict[str, tuple[Any, str, Any, str]] = {
@@ -67,6 +83,20 @@ PLANTED: dict[str, tuple[Any, str, Any, str]] = {
         lambda work: setattr(work.state.session, "transaction", False),
         "within its transaction|within a session",
     ),
+    "a delay that holds more than was allowed": (
+        random_delay,
+        "new_limit",
+        hold_more,
+        "a delay allows more",
+    ),
+    "a delay that holds more than a fuse allows": (
+        random_delay,
+        "new_limit",
+        lambda *arguments, **named: NEW_LIMIT(*arguments, **{**named, "at_once": False}),
+        "more than a rating allows",
+    ),
+    "a delay that does not end": (delayed_limit, "ended", always(False), "never ends|does not serve"),
+    "a reservation that is not used up": (reservation, "use", always(None), "reserved twice, or ended twice"),
 }
 
 

@@ -33,13 +33,29 @@ class KernelMachine(RuleBasedStateMachine):
         lock=st.booleans(),
         begin=st.sampled_from(["boot", "charge", "charge"]),
         valid_s=st.sampled_from([1e6, 20.0]),
+        longest_delay_s=st.sampled_from([None, None, 1, 6, 600]),
+        reserved=st.booleans(),
     )
-    def start(self, prompt: bool, ventilation: bool, lock: bool, begin: str, valid_s: float) -> None:
+    def start(
+        self,
+        prompt: bool,
+        ventilation: bool,
+        lock: bool,
+        begin: str,
+        valid_s: float,
+        longest_delay_s: int | None,
+        reserved: bool,
+    ) -> None:
         config = replace(KernelConfig(has_ventilation=ventilation, has_connector_lock=lock), **self.timing)
         self.plant = Plant(config, prompt=prompt)
         self.plant.boot()
+        if longest_delay_s is not None:
+            self.plant.tell(ev.CommandDelay("enable"))
+            self.plant.set_longest_delay(longest_delay_s)
         if begin == "charge":
             self.plant.tell(ev.CpChanged("A"))
+            if reserved:
+                self.plant.tell(ev.Reserve(7))
             self._answer_all()
             self.plant.limit(16.0, valid_s)
             self.plant.tell(ev.CpChanged("B"))
@@ -85,9 +101,23 @@ class KernelMachine(RuleBasedStateMachine):
     @rule(
         limit_a=st.sampled_from([0.0, 5.0, 6.0, 10.0, 16.0, 32.0, 63.0]),
         valid_s=st.sampled_from([1.0, 10.0, 1e6]),
+        at_once=st.booleans(),
+        chance=st.sampled_from([0.0, 0.3, 0.999]),
     )
-    def limit(self, limit_a: float, valid_s: float) -> None:
-        self.plant.limit(limit_a, valid_s)
+    def limit(self, limit_a: float, valid_s: float, at_once: bool, chance: float) -> None:
+        self.plant.limit(limit_a, valid_s, at_once=at_once, chance=chance)
+
+    @rule(order=st.sampled_from(["enable", "enable", "enable", "disable", "cancel"]))
+    def random_delay(self, order: Any) -> None:
+        self.plant.tell(ev.CommandDelay(order))
+
+    @rule(seconds=st.sampled_from([0, 1, 6, 600]))
+    def longest_delay(self, seconds: int) -> None:
+        self.plant.set_longest_delay(seconds)
+
+    @rule(event=st.sampled_from([ev.Reserve(7), ev.Reserve(8), ev.Reserve(-1), ev.CancelReservation()]))
+    def reservation(self, event: ev.Event) -> None:
+        self.plant.tell(event)
 
     @rule(causes=st.sampled_from([(), (), (), (WARNING,), (FAULT,), (FAULT, WARNING)]))
     def errors(self, causes: tuple[ev.Cause, ...]) -> None:

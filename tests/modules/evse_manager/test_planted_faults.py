@@ -89,12 +89,6 @@ PLANTED: dict[str, tuple[Any, str, Any, str]] = {
         hold_more,
         "a delay allows more",
     ),
-    "a delay that holds more than a fuse allows": (
-        random_delay,
-        "new_limit",
-        lambda *arguments, **named: NEW_LIMIT(*arguments, **{**named, "at_once": False}),
-        "more than a rating allows",
-    ),
     "a delay that does not end": (delayed_limit, "ended", always(False), "never ends|does not serve"),
     "a reservation that is not used up": (reservation, "use", always(None), "reserved twice, or ended twice"),
 }
@@ -128,6 +122,21 @@ def test_power_that_outlives_its_limit_is_found(monkeypatch: pytest.MonkeyPatch)
     plant.advance(3.0)
     with pytest.raises(AssertionError, match="PWM is still on"):
         plant.sample(1.0)
+
+
+def test_a_delay_that_holds_more_than_a_fuse_allows_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(
+        random_delay,
+        "new_limit",
+        lambda *arguments, **named: NEW_LIMIT(*arguments, **{**named, "at_once": False}),
+    )
+    plant = Plant()
+    plant.charge()
+    plant.tell(ev.CommandDelay("enable"))
+    plant.advance(10.0)
+    plant.limit(16.0)
+    with pytest.raises(AssertionError, match="more than a rating allows"):
+        plant.limit(10.0, at_once=True)
 
 
 def test_power_with_an_unlocked_connector_is_found(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -35,8 +35,9 @@ from evse_daemon.modules.evse_manager import (
     random_delay,
 )
 from evse_daemon.modules.evse_manager.commands import CommandHandlers
+from evse_daemon.modules.evse_manager.kept_table import KeptTable
 from evse_daemon.modules.evse_manager.options import EvseManagerOptions
-from evse_daemon.modules.evse_manager.settings import StoredSettings
+from evse_daemon.modules.evse_manager.settings import Settings
 from evse_daemon.modules.evse_manager.state import KernelConfig, State
 from evse_daemon.modules.evse_manager.step import next_deadline_s, step
 from evse_daemon.store import StoreError
@@ -115,8 +116,9 @@ class EvseManager(Module):
         self._saving = 0
         """Which save of the settings the lane waits for; 0: none."""
         self._saves = 0
-        self.settings = StoredSettings(self)
         self.commands = CommandHandlers(self.options, self.feed, self._after_lane)
+        self.settings = Settings(context.journal, context.module_id)
+        self._kept_table = KeptTable(self, self.settings)
 
     @property
     def billing_meter(self) -> Client[PowermeterInterface] | None:
@@ -138,8 +140,7 @@ class EvseManager(Module):
             simplified_mode_limit_10a=o.hack_simplified_mode_limit_10A,
             inoperative_error_use_vendor_id=o.inoperative_error_use_vendor_id,
         )
-        self.settings.read()
-        table = enable_table.restored(self.settings.table())
+        table = enable_table.restored(self._kept_table.read())
         self.state = State(
             table=table,
             decided_by=enable_table.decide(table),
@@ -305,7 +306,7 @@ class EvseManager(Module):
                     self._saves += 1
                     self._saving = self._saves
                     done = partial(self._saved, self._saves)
-                    self.settings.put_table(entries, done)
+                    self._kept_table.write(entries, done)
                     self.after(self.config.save_s, done)
                 case _Then(callback):
                     callback()

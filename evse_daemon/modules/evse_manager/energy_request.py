@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from evse_daemon.modules.evse_manager import guards
+from functools import lru_cache
+from typing import NamedTuple
+
+from evse_daemon.modules.evse_manager import energy_idle
 from evse_daemon.modules.evse_manager.state import ChargerState, State
 from evse_daemon.types.energy import (
     EnergyFlowRequest,
@@ -30,44 +33,6 @@ EVSE_STATES: dict[ChargerState, EvseState] = {
     "Finished": "Finished",
 }
 
-WITH_CAR: frozenset[str] = frozenset(
-    {
-        "WaitingForAuthentication",
-        "PrepareCharging",
-        "T_step_EF",
-        "SwitchPhases",
-        "Charging",
-        "ChargingPausedEV",
-    }
-)
-"""States in which energy is asked for also where an idle EVSE asks for none."""
-
-RATINGS = ("/module_config", "/evse_board_support_caps", "/pp_ampacity")
-"""How the source of a limit ends that no one asks for: a fuse's, the board's, the cable's."""
-
-SAME_A = 1e-6
-"""Limits that differ by less are equal."""
-
-
-def wants_nothing(state: State) -> bool:
-    """Whether an EVSE that asks for no power in idle (option request_zero_power_in_idle) is idle.
-
-    A pause counts while somebody or a fault wants it. One for lack of energy asks for energy, else it would never end,
-    as in EVerest; so does a stop that the car has caused.
-    """
-    if state.charger in WITH_CAR:
-        return False
-    if state.charger not in ("StoppingCharging", "ChargingPausedEVSE"):
-        return True
-    session = state.session
-    return (
-        session.paused_by_user
-        or not session.authorized
-        or guards.blocked(state)
-        or not guards.enabled(state)
-        or not state.pilot.plugged
-    )
-
 
 def _root(
     capabilities: HardwareCapabilities, source: str, max_a: float, min_a: float, phases: tuple[int, int]
@@ -85,11 +50,11 @@ def _root(
 def request(
     module_id: str,
     state: State,
-    usage: Powermeter | None,
+    usage_root: Powermeter | None,
+    usage_leaves: Powermeter | None,
     utc: str,
     *,
     priority: bool,
-    usage_car: Powermeter | None = None,
     zero_in_idle: bool = False,
 ) -> EnergyFlowRequest | None:
     """The EVSE's energy flow request; None before the board told its capabilities.
@@ -97,120 +62,85 @@ def request(
     Args:
         module_id: the node's id in the energy tree.
         state: the kernel's state.
-        usage: the newest sample of the meter on the grid side.
+        usage_root: the newest sample of the meter on the grid side.
+        usage_leaves: the newest sample of the meter on the car's side.
         utc: now, RFC 3339.
         priority: to be handled at once.
-        usage_car: the newest sample of the meter on the car's side.
         zero_in_idle: the option request_zero_power_in_idle.
     """
-    capabilities = state.capabilities
-    if capabilities is None:
+    if state.capabilities is None:
         return None
-    source = f"{module_id}/evse_board_support_caps"
-    max_a, max_source = capabilities.max_current_A_import, source
-    if state.cable_limit_a is not None and state.cable_limit_a < max_a:
-        max_a, max_source = state.cable_limit_a, f"{module_id}/pp_ampacity"
-    none = NumberWithSource(value=0.0, source=f"{module_id}/no_discharging")
-    if zero_in_idle and wants_nothing(state):
-        return _idle(module_id, state, usage, usage_car, utc, priority=priority)
-    root_a = max_a
-    if zero_in_idle and state.charger == "ChargingPausedEV":
-        root_a = min(max_a, capabilities.min_current_A_import)
+    limits = _limits(module_id, state.capabilities, state.cable_limit_a)
+    if zero_in_idle and energy_idle.wants_nothing(state):
+        limits = _IDLE
+    elif zero_in_idle and state.charger == "ChargingPausedEV":
+        limits = _least(limits)
     return EnergyFlowRequest(
         uuid=module_id,
         node_type="Evse",
         children=[],
         priority_request=priority,
         evse_state=EVSE_STATES[state.charger],
-        energy_usage_root=usage,
-        energy_usage_leaves=usage_car,
+        energy_usage_root=usage_root,
+        energy_usage_leaves=usage_leaves,
         schedule_import=[
             ScheduleReqEntry(
-                timestamp=utc,
-                limits_to_root=_root(
-                    capabilities,
-                    max_source,
-                    root_a,
-                    capabilities.min_current_A_import,
-                    (capabilities.min_phase_count_import, capabilities.max_phase_count_import),
-                ),
-                limits_to_leaves=LimitsReq(ac_max_current_A=NumberWithSource(value=max_a, source=max_source)),
+                timestamp=utc, limits_to_root=limits.import_root, limits_to_leaves=limits.import_leaves
             )
         ],
         schedule_export=[
             ScheduleReqEntry(
-                timestamp=utc,
-                limits_to_root=_root(
-                    capabilities,
-                    source,
-                    capabilities.max_current_A_export,
-                    capabilities.min_current_A_export,
-                    (capabilities.min_phase_count_export, capabilities.max_phase_count_export),
-                ),
-                limits_to_leaves=LimitsReq(ac_max_current_A=none, total_power_W=none),
+                timestamp=utc, limits_to_root=limits.export_root, limits_to_leaves=limits.export_leaves
             )
         ],
         schedule_setpoints=[],
     )
 
 
-def _idle(
-    module_id: str,
-    state: State,
-    usage: Powermeter | None,
-    usage_car: Powermeter | None,
-    utc: str,
-    *,
-    priority: bool,
-) -> EnergyFlowRequest:
-    nothing = ScheduleReqEntry(
-        timestamp=utc,
-        limits_to_root=LimitsReq(),
-        limits_to_leaves=LimitsReq(ac_max_current_A=NumberWithSource(value=0.0, source="Idle")),
-    )
-    return EnergyFlowRequest(
-        uuid=module_id,
-        node_type="Evse",
-        children=[],
-        priority_request=priority,
-        evse_state=EVSE_STATES[state.charger],
-        energy_usage_root=usage,
-        energy_usage_leaves=usage_car,
-        schedule_import=[nothing],
-        schedule_export=[nothing],
-        schedule_setpoints=[],
-    )
+class _Limits(NamedTuple):
+    """Of both directions and both sides; they seldom change, and a request is made every second."""
+
+    import_root: LimitsReq
+    import_leaves: LimitsReq
+    export_root: LimitsReq
+    export_leaves: LimitsReq
 
 
-def by_rating(enforced: EnforcedLimits, nominal_voltage_v: float, phases: int) -> bool:
-    """Whether a rating (a fuse, the board, the cable) sets an enforced limit, alone or with others."""
-    limits = enforced.limits_root_side
-    found: list[tuple[float, str]] = []
-    if limits.ac_max_current_A is not None:
-        found.append((limits.ac_max_current_A.value, limits.ac_max_current_A.source))
-    if limits.total_power_W is not None:
-        current_a = limits.total_power_W.value / nominal_voltage_v / max(phases, 1)
-        found.append((current_a, limits.total_power_W.source))
-    least_a = min((current_a for current_a, _ in found), default=0.0)
-    return any(
-        source.strip().endswith(RATINGS)
-        for current_a, sources in found
-        if current_a <= least_a + SAME_A
-        for source in sources.split(",")
-    )
+_NOTHING = LimitsReq(ac_max_current_A=NumberWithSource(value=0.0, source="Idle"))
+
+_IDLE = _Limits(LimitsReq(), _NOTHING, LimitsReq(), _NOTHING)
 
 
-def within_cable(enforced: EnforcedLimits, cable_limit_a: float | None) -> EnforcedLimits:
-    """An enforced limit as it is published again: with the current that the cable leaves of it (energyImpl.cpp:503)."""
-    limits = enforced.limits_root_side
-    if cable_limit_a is None or limits.ac_max_current_A is None:
-        return enforced
-    current = limits.ac_max_current_A
-    if current.value <= cable_limit_a:
-        return enforced
-    current = current.model_copy(update={"value": cable_limit_a})
-    return enforced.model_copy(
-        update={"limits_root_side": limits.model_copy(update={"ac_max_current_A": current})}
+def _least(limits: _Limits) -> _Limits:
+    """A paused car holds no more than the least from others."""
+    root = limits.import_root
+    return limits._replace(import_root=root.model_copy(update={"ac_max_current_A": root.ac_min_current_A}))
+
+
+@lru_cache(maxsize=64)
+def _limits(module_id: str, capabilities: HardwareCapabilities, cable_limit_a: float | None) -> _Limits:
+    source = f"{module_id}/evse_board_support_caps"
+    max_a, max_source = capabilities.max_current_A_import, source
+    if cable_limit_a is not None and cable_limit_a < max_a:
+        max_a, max_source = cable_limit_a, f"{module_id}/pp_ampacity"
+    none = NumberWithSource(value=0.0, source=f"{module_id}/no_discharging")
+    return _Limits(
+        _root(
+            capabilities,
+            max_source,
+            max_a,
+            capabilities.min_current_A_import,
+            (capabilities.min_phase_count_import, capabilities.max_phase_count_import),
+        ),
+        LimitsReq(ac_max_current_A=NumberWithSource(value=max_a, source=max_source)),
+        _root(
+            capabilities,
+            source,
+            capabilities.max_current_A_export,
+            capabilities.min_current_A_export,
+            (capabilities.min_phase_count_export, capabilities.max_phase_count_export),
+        ),
+        LimitsReq(ac_max_current_A=none, total_power_W=none),
     )
 
 

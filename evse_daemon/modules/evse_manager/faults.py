@@ -5,6 +5,7 @@ from __future__ import annotations
 from evse_daemon.framework.errors import Severity
 from evse_daemon.modules.evse_manager.effects import ClearError, RaiseError
 from evse_daemon.modules.evse_manager.events import Cause
+from evse_daemon.modules.evse_manager.state import State
 from evse_daemon.modules.evse_manager.work import Work
 
 INOPERATIVE = "evse_manager/Inoperative"
@@ -58,12 +59,16 @@ def _pilot_faults(work: Work) -> list[Cause]:
 def judge(work: Work) -> None:
     """Raises, renews or clears Inoperative so that it names what prevents charging now."""
     state = work.state
-    causes = preventing((*state.own_errors, *state.causes, *_pilot_faults(work)))
-    if causes == state.inoperative:
-        return
-    if state.inoperative:
-        work.journal.append(ClearError(INOPERATIVE))
+    if not (state.own_errors or state.causes or state.inoperative) and state.pilot.cp not in ("D", "F"):
+        return  # the usual case, on the way of every event
+    reported = {cause.type for cause in state.causes}
+    seen = [cause for cause in _pilot_faults(work) if cause.type not in reported]
+    before, causes = state.inoperative, preventing((*state.own_errors, *state.causes, *seen))
     state.inoperative = causes
+    if {(cause.type, cause.sub_type) for cause in before} == {(c.type, c.sub_type) for c in causes}:
+        return
+    if before:
+        work.journal.append(ClearError(INOPERATIVE))
     if not causes:
         return
     first = causes[0]
@@ -90,12 +95,19 @@ LASTING = frozenset({"ContactorWelded", "StoreEnd"})
 """Sub types of own errors that a replug does not clear."""
 
 
+def passing(state: State) -> tuple[Cause, ...]:
+    """The kernel's own errors that end when the car has left."""
+    return tuple(cause for cause in state.own_errors if cause.sub_type not in LASTING)
+
+
 def clear_own(work: Work, *, only: str | None = None) -> None:
     """Clears the kernel's own errors of one sub type, or all that end when the car has left."""
     state = work.state
-    gone = [
-        c for c in state.own_errors if (c.sub_type not in LASTING if only is None else c.sub_type == only)
-    ]
+    gone = (
+        passing(state)
+        if only is None
+        else tuple(cause for cause in state.own_errors if cause.sub_type == only)
+    )
     state.own_errors = tuple(cause for cause in state.own_errors if cause not in gone)
     work.journal.extend(ClearError(cause.type, cause.sub_type) for cause in gone)
     judge(work)

@@ -30,7 +30,9 @@ from evse_daemon.modules.evse_manager import (
     effects,
     enable_table,
     energy_request,
+    enforced,
     events,
+    faults,
     more_commands,
     random_delay,
 )
@@ -38,7 +40,7 @@ from evse_daemon.modules.evse_manager.commands import CommandHandlers
 from evse_daemon.modules.evse_manager.kept_table import KeptTable
 from evse_daemon.modules.evse_manager.options import EvseManagerOptions
 from evse_daemon.modules.evse_manager.settings import Settings
-from evse_daemon.modules.evse_manager.state import KernelConfig, State
+from evse_daemon.modules.evse_manager.state import KernelConfig, Session, State
 from evse_daemon.modules.evse_manager.step import next_deadline_s, step
 from evse_daemon.store import StoreError
 from evse_daemon.types.authorization import IdToken, ProvidedIdToken, ValidationResult
@@ -79,6 +81,10 @@ class _Then:
     callback: Callable[[], None]
 
 
+def _begins_session(effect: effects.JournalEffect) -> bool:
+    return isinstance(effect, effects.Announce) and effect.event.event == "SessionStarted"
+
+
 class EvseManager(Module):
     """One EVSE: control pilot, sessions, transactions, limits, errors."""
 
@@ -116,6 +122,7 @@ class EvseManager(Module):
         self._saving = 0
         """Which save of the settings the lane waits for; 0: none."""
         self._saves = 0
+        self._restarting: Timer | None = None
         self.commands = CommandHandlers(self.options, self.feed, self._after_lane)
         self.settings = Settings(context.journal, context.module_id)
         self._kept_table = KeptTable(self, self.settings)
@@ -203,6 +210,8 @@ class EvseManager(Module):
             # A run before this one may have left a transaction open: it is found when the store can be read again.
             self.log.error("the journal cannot be read", reason=str(error))  # noqa: TRY400 - the reason says it
             unfinished = ()
+        ending = {commit.payload["session_id"] for commit in self.state.unstored_ends}
+        unfinished = tuple(record for record in unfinished if record["session_id"] not in ending)
         self.feed(events.Boot(self.options.external_ready_to_start_charging, unfinished))
         self._request_energy(priority=True)
 
@@ -215,9 +224,9 @@ class EvseManager(Module):
         self.state = state
         for effect in wanted.board:
             self._run_board(effect)
-        if state.session.id == self._fresh_id:
-            self._fresh_id = self._new_session_id()
         if wanted.journal:
+            if any(_begins_session(effect) for effect in wanted.journal):
+                self._fresh_id = self._new_session_id()  # also where the session has ended in the same step
             self._lane.extend(wanted.journal)
             self._run_lane()
         self._arm(now_s)
@@ -343,6 +352,8 @@ class EvseManager(Module):
 
     def _committed(self, request_id: int, error: str | None) -> None:
         if self._committing != request_id:
+            if error is None:  # later than we waited, but durable: it need not be stored again
+                self.feed(events.Committed(request_id))
             return
         self._committing = None
         if error is not None:
@@ -451,13 +462,13 @@ class EvseManager(Module):
         current_a = energy_request.limit_a(value, voltage_v, phases)
         self.evse.publish(
             EvseManagerInterface.enforced_limits,
-            energy_request.within_cable(value, self.state.cable_limit_a),
+            enforced.within_cable(value, self.state.cable_limit_a),
         )
         self.feed(
             events.LimitChanged(
                 current_a,
                 self.clock.now_s() + max(0, value.valid_for),
-                at_once=energy_request.by_rating(value, voltage_v, phases),
+                at_once=enforced.by_rating(value, voltage_v, phases),
                 chance=random.random(),
             )
         )
@@ -467,9 +478,9 @@ class EvseManager(Module):
             self.module_id,
             self.state,
             self.grid_meter,
+            self.state.meter if self.powermeter_car_side is not None else None,
             self.context.bus.timestamp(),
             priority=priority,
-            usage_car=self.state.meter if self.powermeter_car_side is not None else None,
             zero_in_idle=self.options.request_zero_power_in_idle,
         )
         if request is not None:
@@ -504,23 +515,35 @@ class EvseManager(Module):
             "evse_manager/Inoperative", "evse_manager/Internal", description_="Internal/Kernel"
         )
         before = self.state
+        for cause in faults.passing(before):
+            self.evse.clear_error(cause.type, cause.sub_type)
         self.state = State(
             table=before.table,
             decided_by=before.decided_by,
             capabilities=before.capabilities,
             causes=before.causes,
+            own_errors=tuple(cause for cause in before.own_errors if cause.sub_type in faults.LASTING),
+            cable_limit_a=before.cable_limit_a,
             meter=before.meter,
+            last_request_id=before.last_request_id,
+            unstored_ends=before.unstored_ends,
+            retry_store_s=before.retry_store_s,
             externally_ready=before.externally_ready,
             delay=random_delay.after_restart(before.delay),
             reserved=before.reserved,
             reservation_id=before.reservation_id,
         )
         self.state.pilot.contactor_closed = before.pilot.contactor_closed
-        if failures <= RESTARTS:
-            self.after(RESTART_AFTER_S, self._restart)
+        if not before.session.transaction and before.session.starting is None:
+            # The journal does not know this session: the core ends it at Boot.
+            self.state.session = Session(id=before.session.id)
+        if self._restarting is not None:
+            self._restarting.cancel()
+        self._restarting = self.after(RESTART_AFTER_S, self._restart) if failures <= RESTARTS else None
         return True
 
     def _restart(self) -> None:
+        self.state.inoperative = ()  # what still prevents charging is told anew
         self.evse.clear_error("evse_manager/Inoperative")
         self.evse.clear_error("evse_manager/Internal", "Kernel")
         self._begin()

@@ -67,6 +67,7 @@ def authorize(work: Work, event: Authorize) -> None:
     session.token = event.token
     session.validation = event.validation
     session.authorized = True
+    work.state.pilot.force_unlocked = False
     work.announce("Authorized", authorization_event=AuthorizationEvent(meter_value=work.meter_value()))
 
 
@@ -126,6 +127,8 @@ def meter_started(work: Work, response: TransactionStartResponse | None) -> None
     failed = response is None or response.status == "UNEXPECTED_ERROR"
     if failed and work.config.fail_on_powermeter_errors:
         session.starting = None
+        if response is None:  # it may have begun all the same
+            work.journal.append(StopMeter(work.next_request_id(), session.id))
         reason = "it did not answer" if response is None else (response.error or "it gave no reason")
         faults.raise_own(
             work,
@@ -270,7 +273,10 @@ def end_unfinished(work: Work, record: Mapping[str, Any]) -> None:
     Unlike EVerest's, the events carry the old session's id, and the session is finished too.
     """
     session_id = str(record["session_id"])
-    meter = work.state.meter or Powermeter.model_validate_json(json.dumps(record["meter_value"]))
+    meter = Powermeter.model_validate_json(json.dumps(record["meter_value"]))
+    last = work.state.meter
+    if last is not None and last.energy_Wh_import.total >= meter.energy_Wh_import.total:
+        meter = last  # else the meter has begun anew, and its first value is the best that is known
     finished = TransactionFinished(meter_value=meter, reason="PowerLoss")
     work.journal.append(StopMeter(work.next_request_id(), session_id))
     current, work.state.session = work.state.session, Session(id=session_id)

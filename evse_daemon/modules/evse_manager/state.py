@@ -67,6 +67,8 @@ class KernelConfig:
     lock_answers_s: float = 10.0
     save_s: float = 5.0
     """How long an answer waits for the operator's settings to be stored; less than a command's caller waits."""
+    retry_in_idle_s: float = 30.0
+    """How long an own error lasts that came up without a car, whose leaving would clear it."""
 
 
 @dataclass(slots=True)
@@ -127,6 +129,8 @@ class Session:
     pause_reasons: tuple[PauseReason, ...] = ()
     """As announced last."""
     woken_up: bool = False
+    car_left: bool = False
+    """The car was unplugged; one that is plugged in since has a session of its own."""
 
 
 @dataclass(slots=True)
@@ -165,3 +169,5 @@ class State:
     reserved: bool = False
     reservation_id: int | None = None
     """None while it is reserved for whoever has one of the station's reservations."""
+    retry_in_idle_s: float | None = None
+    """When the own errors that came up without a car are cleared, so that what failed is tried again."""

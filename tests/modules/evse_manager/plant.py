@@ -5,6 +5,7 @@ The checks restate docs/invariants.md in their own words and use none of the ker
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from evse_daemon.interfaces.uk_random_delay import UkRandomDelay
@@ -44,11 +45,24 @@ CAPABILITIES = HardwareCapabilities(
 )
 
 WARNING = ev.Cause("bsp", "evse_board_support/MREC3HighTemperature", "", "Low")
+WARNINGS = ("MREC3HighTemperature", "MREC18CableOverTempDerate", "VendorWarning")
 FAULT = ev.Cause("ac_rcd", "ac_rcd/DC", "", "High", "direct current found")
 
 
 def meter(total_wh: float) -> Powermeter:
     return Powermeter(timestamp=UTC, energy_Wh_import=Energy(total=total_wh))
+
+
+def named(event: SessionEvent) -> str:
+    """A session event's name, with its reason or reasons where it has any: ChargingPausedEVSE(NoEnergy,UserPause)."""
+    reasons: list[str] = []
+    if event.charging_paused_evse is not None:
+        reasons = list(event.charging_paused_evse.reasons or [])
+    elif event.transaction_finished is not None:
+        reasons = [event.transaction_finished.reason or ""]
+    elif event.session_started is not None:
+        reasons = [event.session_started.reason]
+    return f"{event.event}({','.join(reasons)})" if reasons else event.event
 
 
 class Grammar:
@@ -114,6 +128,8 @@ class Plant:
         self.x1_since_s: float | None = None
         self.limit_a = 0.0
         self.limit_until_s = 0.0
+        self.cable_a = math.inf
+        """What the cable in a socket is rated for; infinite where it is fixed."""
         self.total_wh = 0.0
         self.grammar = Grammar()
         self.energy_wh: float | None = None
@@ -152,16 +168,21 @@ class Plant:
     def limit(
         self, limit_a: float, valid_for_s: float = 1e6, *, at_once: bool = False, chance: float = 0.5
     ) -> None:
-        allowed_a = self._allowed_a()
+        before_a = self._enforced_a()
         self.limit_a, self.limit_until_s = limit_a, self.now_s + valid_for_s
         self.tell(ev.LimitChanged(limit_a, self.limit_until_s, at_once, chance))
         if self.held_a is not None:
-            assert self.held_a <= allowed_a, "a delay allows more than was allowed before it"
+            assert self.held_a <= before_a, "a delay allows more than was allowed before it"
             assert not at_once or self.held_a <= limit_a, "a delay holds more than a rating allows"
 
     def set_longest_delay(self, seconds: int) -> None:
         self.longest_delay_s = seconds
         self.tell(ev.SetDelayDuration(seconds))
+
+    def cable(self, rating_a: float | None) -> None:
+        """The board reads the proximity resistor of the cable in the socket, or cannot."""
+        self.cable_a = rating_a or 0.0
+        self.tell(ev.ProximityChanged(rating_a))
 
     def advance(self, seconds: float) -> None:
         """Lets time pass, with a Tick at each deadline that the kernel names."""
@@ -178,14 +199,8 @@ class Plant:
 
     @property
     def names(self) -> list[str]:
-        """The session events so far, a pause with its reasons."""
-        found = []
-        for event in self.events:
-            reasons = event.charging_paused_evse.reasons if event.charging_paused_evse else None
-            finished = event.transaction_finished.reason if event.transaction_finished else None
-            extra = ",".join(reasons) if reasons else finished
-            found.append(f"{event.event}({extra})" if extra else event.event)
-        return found
+        """The session events so far, with the reason where there is one."""
+        return [named(event) for event in self.events]
 
     def news(self) -> list[str]:
         """The session events since this was asked last."""
@@ -296,13 +311,20 @@ class Plant:
     # The invariants
 
     def _faults(self) -> list[ev.Cause]:
-        return [cause for cause in (*self.state.causes, *self.state.own_errors) if cause != WARNING]
+        causes = (*self.state.causes, *self.state.own_errors)
+        return [cause for cause in causes if not cause.type.endswith(WARNINGS)]
 
-    def _allowed_a(self) -> float:
-        if not self.now_s < self.limit_until_s:
+    def _enforced_a(self) -> float:
+        """The limit of the energy management, or the one that a random delay holds in its place."""
+        if self.now_s >= self.limit_until_s:
             self.held_a = None
             return 0.0
         return self.limit_a if self.held_a is None else self.held_a
+
+    def _allowed_a(self) -> float:
+        rated = self.state.capabilities
+        board_a = rated.max_current_A_import if rated is not None else math.inf
+        return min(self._enforced_a(), self.cable_a, board_a)
 
     def _check_power_on(self) -> None:
         state = self.state

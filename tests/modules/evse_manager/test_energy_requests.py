@@ -201,11 +201,11 @@ def test_without_the_option_a_pause_keeps_the_energy() -> None:
 def test_in_which_states_it_asks_for_nothing(charger: Any, idle: bool) -> None:
     state = State(charger=charger, capabilities=CAPABILITIES)
     found = energy_request.request(
-        "evse", state, None, "2026-03-04T10:15:00.000Z", priority=False, zero_in_idle=True
+        "evse", state, None, None, "2026-03-04T10:15:00.000Z", priority=False, zero_in_idle=True
     )
     assert found is not None
     assert (asked_a(found) == 0.0) is idle
-    assert energy_request.request("evse", State(), None, "", priority=False, zero_in_idle=True) is None
+    assert energy_request.request("evse", State(), None, None, "", priority=False, zero_in_idle=True) is None
 
 
 def test_a_disabled_evse_asks_for_nothing() -> None:

@@ -83,14 +83,6 @@ PLANTED: dict[str, tuple[Any, str, Any, str]] = {
         lambda work: setattr(work.state.session, "transaction", False),
         "within its transaction|within a session",
     ),
-    "a delay that holds more than was allowed": (
-        random_delay,
-        "new_limit",
-        hold_more,
-        "a delay allows more",
-    ),
-    "a delay that does not end": (delayed_limit, "ended", always(False), "never ends|does not serve"),
-    "a reservation that is not used up": (reservation, "use", always(None), "reserved twice, or ended twice"),
 }
 
 
@@ -124,19 +116,47 @@ def test_power_that_outlives_its_limit_is_found(monkeypatch: pytest.MonkeyPatch)
         plant.sample(1.0)
 
 
-def test_a_delay_that_holds_more_than_a_fuse_allows_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(
+DELAYS: dict[str, tuple[Any, str, Any, str]] = {
+    "holds more than was allowed": (random_delay, "new_limit", hold_more, "allows more than was allowed"),
+    "holds more than a fuse allows": (
         random_delay,
         "new_limit",
         lambda *arguments, **named: NEW_LIMIT(*arguments, **{**named, "at_once": False}),
-    )
+        "more than a rating allows",
+    ),
+    "does not end": (delayed_limit, "ended", always(False), "never ends|does not serve"),
+}
+
+
+def two_lower_limits(plant: Plant) -> None:
+    """The second by a fuse."""
+    plant.limit(16.0)
+    plant.limit(10.0, at_once=True)
+    plant.advance(1000.0)
+
+
+@pytest.mark.parametrize("name", DELAYS)
+def test_a_delay_that_does_wrong_is_found(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    module, attribute, fault, says = DELAYS[name]
     plant = Plant()
     plant.charge()
     plant.tell(ev.CommandDelay("enable"))
     plant.advance(10.0)
-    plant.limit(16.0)
-    with pytest.raises(AssertionError, match="more than a rating allows"):
-        plant.limit(10.0, at_once=True)
+    monkeypatch.setattr(module, attribute, fault)
+    with pytest.raises(AssertionError, match=says):
+        two_lower_limits(plant)
+
+
+def test_a_reservation_that_is_not_used_up_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reservation, "use", always(None))
+    plant = Plant()
+    plant.boot()
+    plant.tell(ev.CpChanged("A"))
+    plant.tell(ev.Reserve(7))
+    plant.plug_in()
+    plant.authorize()
+    with pytest.raises(AssertionError, match="reserved twice, or ended twice"):
+        plant.tell(ev.CancelReservation())
 
 
 def test_power_with_an_unlocked_connector_is_found(monkeypatch: pytest.MonkeyPatch) -> None:

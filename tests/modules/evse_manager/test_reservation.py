@@ -51,7 +51,7 @@ def test_row_40_reserved_then_plugged_in_first() -> None:
     plant.tell(accepted(7))
     assert plant.news() == [
         "ReservationStart",
-        "SessionStarted",
+        "SessionStarted(EVConnected)",
         "AuthRequired",
         "Authorized",
         "TransactionStarted",
@@ -70,7 +70,7 @@ def test_row_41_reserved_then_authorized_first() -> None:
     plant.plug_in()
     assert plant.news() == [
         "ReservationStart",
-        "SessionStarted",
+        "SessionStarted(Authorized)",
         "Authorized",
         "AuthRequired",
         "TransactionStarted",

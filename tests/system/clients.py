@@ -8,6 +8,7 @@ import socket
 import subprocess
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
@@ -76,6 +77,7 @@ class Client:
         self._messages: list[Heard] = []
         self._subscribed = False
         self._filters = [(topic, qos) for topic in filters]
+        self._done: deque[int] = deque(maxlen=20)
         self._paho = paho.Client(CallbackAPIVersion.VERSION2, client_id=kept_as, clean_session=not kept_as)
         self._paho.max_inflight_messages_set(0)
         self._paho.reconnect_delay_set(0.05, 0.2)  # type: ignore[arg-type]
@@ -167,6 +169,12 @@ class Client:
         self._subscribed = True
 
     def _on_message(self, _client: Any, _data: Any, message: paho.MQTTMessage) -> None:
+        # After its own restart, Mosquitto 2.0.11 sends a message of QoS 2 again whose PUBREL it had sent and whose
+        # PUBCOMP it had not: the same packet id, flagged as a duplicate. That is between the two of them.
+        if message.qos == 2 and message.dup and message.mid in self._done:
+            return
+        if message.qos == 2:
+            self._done.append(message.mid)
         text = message.payload.decode("utf-8", "replace")
         with self._changed:
             self._messages.append(Heard(time.monotonic(), message.topic, text, message.retain))

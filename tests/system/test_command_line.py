@@ -160,10 +160,9 @@ def test_ctrl_c_in_a_session_ends_it_within_2_s_and_leaves_nothing_running(start
         daemon.ctrl_c()
         assert daemon.ended(AT_ONCE_S) == ExitCode.OK, daemon.describe()
         assert time.monotonic() - pressed_s < AT_ONCE_S
-        assert client.wait(TOPICS.status, since=since).payload == "offline"
-        off = client.on(POWER_COMMAND, since)
-        assert off
-        assert not any(heard.data["args"]["value"]["allow_power_on"] for heard in off)
+        # The broker ends with the simulator: clients need not get the last that was said.
+        commands = client.on(POWER_COMMAND, since)
+        assert not any(heard.data["args"]["value"]["allow_power_on"] for heard in commands)
     assert not any(child.is_running() for child in children)
     assert port_is_free(port)
     assert daemon.out.splitlines()[-1] == "Ended; power is off."
@@ -171,14 +170,21 @@ def test_ctrl_c_in_a_session_ends_it_within_2_s_and_leaves_nothing_running(start
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_the_status_is_offline_and_ready_is_gone_after_the_end(
+def test_the_end_switches_power_off_and_leaves_only_the_status_offline(
     number: signal.Signals, mosquitto: Mosquitto, start: Start, tmp_path: Path
 ) -> None:
     daemon = start(run(tmp_path, mosquitto))
     with Client(mosquitto.port, "#") as client:
         client.wait_available()
-    daemon.process.send_signal(number)
-    assert daemon.ended(AT_ONCE_S) == ExitCode.OK
+        client.publish(CARSIM, LONG_SESSION.replace("sleep 1;", ""))
+        client.wait_event("ChargingStarted")
+        since = client.mark()
+        daemon.process.send_signal(number)
+        assert daemon.ended(AT_ONCE_S) == ExitCode.OK
+        client.wait(TOPICS.status, lambda heard: heard.payload == "offline", since=since)
+        commands = client.on(POWER_COMMAND, since)
+        assert commands
+        assert not any(heard.data["args"]["value"]["allow_power_on"] for heard in commands)
     with Client(mosquitto.port, "#") as late:
         late.wait(TOPICS.status)
         # Nothing but this is retained that says there is a station.

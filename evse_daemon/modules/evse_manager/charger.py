@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from evse_daemon.modules.evse_manager import control_pilot as cp
-from evse_daemon.modules.evse_manager import faults, guards, reservation, session
+from evse_daemon.modules.evse_manager import faults, guards, phase_switch, reservation, session
 from evse_daemon.modules.evse_manager.state import ChargerState, PauseReason
 from evse_daemon.modules.evse_manager.work import Work
 from evse_daemon.types.evse_manager import ChargingPausedEVSEReasons, ChargingStateChangedEvent
@@ -130,6 +130,15 @@ def enter_t_step_ef(work: Work) -> None:
     cp.signal_f(work)
 
 
+def enter_switch_phases(work: Work) -> None:
+    work.enter("SwitchPhases")
+    work.announce("SwitchingPhases")
+    if work.config.switch_phases_by == "F":
+        cp.signal_f(work)
+    else:
+        cp.signal_x1(work)
+
+
 def run_starting(work: Work) -> None:
     """Nothing happens before the station is ready."""
 
@@ -169,12 +178,8 @@ def run_waiting_for_authentication(work: Work) -> None:
         if now.starting == "meter":
             session.abandon_start(work)
         enter_finished(work)
-    elif now.authorized and now.starting is None and not _cable_unknown(work):
+    elif now.authorized and now.starting is None and not guards.cable_lost(state):
         session.begin_transaction(work)
-
-
-def _cable_unknown(work: Work) -> bool:
-    return guards.has_socket(work.state) and work.state.cable_limit_a is None
 
 
 def run_prepare_charging(work: Work) -> None:
@@ -192,7 +197,7 @@ def run_prepare_charging(work: Work) -> None:
     if state.pwm_since_s is None:
         state.pwm_since_s = now_s
     if guards.car_wants_power(state, work.config):
-        if guards.locked(state, work.config):
+        if guards.locked(state, work.config) and guards.phases_settled(state):
             enter_charging(work)
     elif not state.session.woken_up:
         if now_s > state.pwm_since_s + work.config.wake_up_after_s:
@@ -210,6 +215,9 @@ def run_charging(work: Work) -> None:
         or not guards.energy_available(work.state, work.now_s)
     ):
         enter_stopping_charging(work)
+        return
+    if not guards.phases_settled(work.state):
+        enter_switch_phases(work)
         return
     cp.signal_current(work, at_once=False)
 
@@ -276,6 +284,13 @@ def run_t_step_ef(work: Work) -> None:
         cp.signal_x1(work)
 
 
+def run_switch_phases(work: Work) -> None:
+    """The car stays without PWM; power follows by the guards, and the board is told by phase_switch.follow."""
+    done = guards.phases_settled(work.state) and phase_switch.may_switch(work)
+    if done or guards.blocked(work.state) or may_not_go_on(work):
+        enter_prepare_charging(work)
+
+
 RUN: dict[ChargerState, Callable[[Work], None]] = {
     "Starting": run_starting,
     "Disabled": run_disabled,
@@ -288,4 +303,5 @@ RUN: dict[ChargerState, Callable[[Work], None]] = {
     "StoppingCharging": run_stopping_charging,
     "Finished": run_finished,
     "T_step_EF": run_t_step_ef,
+    "SwitchPhases": run_switch_phases,
 }

@@ -62,8 +62,7 @@ def signal_x1(work: Work) -> None:
         return
     _leave_f(work)
     pilot.output = "X1"
-    if pilot.cp in ("C", "D"):
-        pilot.c1_since_s = work.now_s
+    _without_pwm(work)
     work.board.append(SetX1())
 
 
@@ -73,7 +72,14 @@ def signal_f(work: Work) -> None:
     if pilot.output == "F":
         return
     pilot.output = "F"
+    _without_pwm(work)
     work.board.append(SetF())
+
+
+def _without_pwm(work: Work) -> None:
+    pilot = work.state.pilot
+    if pilot.cp in ("C", "D") and pilot.c1_since_s is None:
+        pilot.c1_since_s = work.now_s
 
 
 def duty_wanted(state: State, config: KernelConfig, current_a: float) -> float:
@@ -84,7 +90,10 @@ def duty_wanted(state: State, config: KernelConfig, current_a: float) -> float:
 
 
 def signal_current(work: Work, *, at_once: bool) -> None:
-    """PWM for the present budget; a change of a running PWM waits 5 s unless power cannot flow yet (Table A.6)."""
+    """PWM for the present budget; a change of a running PWM waits 5 s unless power cannot flow yet (Table A.6).
+
+    Neither does it wait where the cable in a socket carries less than the car is allowed.
+    """
     pilot = work.state.pilot
     current_a = guards.budget_a(work.state, work.now_s)
     if not pwm.enough(current_a):
@@ -93,6 +102,7 @@ def signal_current(work: Work, *, at_once: bool) -> None:
     duty = duty_wanted(work.state, work.config, current_a)
     if pilot.output == "PWM" and duty == pilot.duty:
         return
+    at_once = at_once or guards.above_cable(work.state)
     if not at_once and work.now_s < pilot.pwm_changed_s + work.config.pwm_update_s:
         return
     _leave_f(work)
@@ -186,7 +196,7 @@ def follow_lock(work: Work) -> None:
     elif pilot.cp in ("A", "E") or work.state.charger == "Disabled":
         want = False  # a cable in a socket that is out of service is its owner's
     elif pilot.cp == "F" and pilot.f_since_s is not None:
-        late = work.now_s >= pilot.f_since_s + config.unlock_in_f_s
+        late = work.now_s >= pilot.f_since_s + config.unlock_in_f_s and work.state.charger != "SwitchPhases"
         want = False if late or not pilot.plugged else None
     else:
         want = None

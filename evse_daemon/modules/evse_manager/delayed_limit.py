@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 from evse_daemon.interfaces.uk_random_delay import UkRandomDelay
-from evse_daemon.modules.evse_manager import pwm, random_delay
+from evse_daemon.modules.evse_manager import guards, pwm, random_delay
 from evse_daemon.modules.evse_manager.events import CommandDelay, LimitChanged
+from evse_daemon.modules.evse_manager.random_delay import Limit
 from evse_daemon.modules.evse_manager.state import State
 from evse_daemon.modules.evse_manager.work import Work
 from evse_daemon.types.uk_random_delay import CountDown
@@ -18,7 +19,7 @@ def car_waits(state: State) -> bool:
     EVerest does not delay the latter (its ChargingPausedEVSE is none of the states in which it delays).
     """
     return state.charger in random_delay.DELAYED_STATES or (
-        state.session.transaction and not pwm.enough(state.delay.applied_a)
+        state.session.transaction and not pwm.enough(state.delay.applied.per_phase_a(guards.phases(state)))
     )
 
 
@@ -27,21 +28,22 @@ def counts(state: State) -> bool:
     return state.limit_a > 0.0 or state.delay.ends_s is not None
 
 
-def take(work: Work, event: LimitChanged) -> float:
-    """Takes over a limit; the current in ampere that holds now."""
+def take(work: Work, event: LimitChanged) -> Limit:
+    """Takes over a limit; what holds now."""
     state = work.state
     state.delay = random_delay.new_limit(
         state.delay,
-        max(0.0, event.limit_a),
+        Limit(max(0.0, event.limit_a), event.shared_a, event.max_phases),
         work.now_s,
         work.utc,
         event.chance,
+        phases=guards.phases(state),
         car_waits=car_waits(state),
         at_once=event.at_once,
     )
     if state.delay.enabled:
         tell(work)
-    return state.delay.applied_a
+    return state.delay.applied
 
 
 def ended(work: Work) -> bool:
@@ -81,12 +83,13 @@ def tell(work: Work) -> None:
     """The countdown: what holds now, what will hold, and when."""
     delay = work.state.delay
     running = delay.ends_s is not None
+    phases = guards.phases(work.state)
     work.publish(
         UkRandomDelay.countdown,
         CountDown(
             countdown_s=delay.remaining_s(work.now_s),
-            current_limit_after_delay_A=delay.wanted_a,
-            current_limit_during_delay_A=delay.applied_a,
+            current_limit_after_delay_A=delay.wanted.per_phase_a(phases),
+            current_limit_during_delay_A=delay.applied.per_phase_a(phases),
             start_time=delay.started_utc if running else None,
         ),
     )

@@ -55,7 +55,15 @@ class Lock:
     locked: bool
 
 
-BoardEffect = AllowPower | SetPwm | SetX1 | SetF | EnableBoard | SetOvercurrentLimit | Lock
+@dataclass(frozen=True, slots=True)
+class SwitchPhases:
+    """A request to the board, only with the contactor open; answered by PhasesSwitched."""
+
+    request_id: int
+    three_phases: bool
+
+
+BoardEffect = AllowPower | SetPwm | SetX1 | SetF | EnableBoard | SetOvercurrentLimit | Lock | SwitchPhases
 
 # Journal lane
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import NamedTuple
 
-from evse_daemon.modules.evse_manager import energy_idle
+from evse_daemon.modules.evse_manager import energy_idle, guards
 from evse_daemon.modules.evse_manager.state import ChargerState, State
 from evse_daemon.types.energy import (
     EnergyFlowRequest,
@@ -31,11 +31,17 @@ EVSE_STATES: dict[ChargerState, EvseState] = {
     "ChargingPausedEVSE": "PausedEVSE",
     "StoppingCharging": "Finished",
     "Finished": "Finished",
+    "SwitchPhases": "Charging",
 }
 
 
 def _root(
-    capabilities: HardwareCapabilities, source: str, max_a: float, min_a: float, phases: tuple[int, int]
+    capabilities: HardwareCapabilities,
+    source: str,
+    max_a: float,
+    min_a: float,
+    phases: tuple[int, int],
+    active_phases: int | None,
 ) -> LimitsReq:
     return LimitsReq(
         ac_max_current_A=NumberWithSource(value=max_a, source=source),
@@ -43,7 +49,7 @@ def _root(
         ac_max_phase_count=IntegerWithSource(value=phases[1], source=source),
         ac_min_phase_count=IntegerWithSource(value=phases[0], source=source),
         ac_supports_changing_phases_during_charging=capabilities.supports_changing_phases_during_charging,
-        ac_number_of_active_phases=capabilities.max_phase_count_import,
+        ac_number_of_active_phases=active_phases,
     )
 
 
@@ -70,7 +76,7 @@ def request(
     """
     if state.capabilities is None:
         return None
-    limits = _limits(module_id, state.capabilities, state.cable_limit_a)
+    limits = _limits(module_id, state.capabilities, state.cable_limit_a, guards.phases(state))
     if zero_in_idle and energy_idle.wants_nothing(state):
         limits = _IDLE
     elif zero_in_idle and state.charger == "ChargingPausedEV":
@@ -118,7 +124,9 @@ def _least(limits: _Limits) -> _Limits:
 
 
 @lru_cache(maxsize=64)
-def _limits(module_id: str, capabilities: HardwareCapabilities, cable_limit_a: float | None) -> _Limits:
+def _limits(
+    module_id: str, capabilities: HardwareCapabilities, cable_limit_a: float | None, active_phases: int | None
+) -> _Limits:
     source = f"{module_id}/evse_board_support_caps"
     max_a, max_source = capabilities.max_current_A_import, source
     if cable_limit_a is not None and cable_limit_a < max_a:
@@ -131,6 +139,7 @@ def _limits(module_id: str, capabilities: HardwareCapabilities, cable_limit_a: f
             max_a,
             capabilities.min_current_A_import,
             (capabilities.min_phase_count_import, capabilities.max_phase_count_import),
+            active_phases,
         ),
         LimitsReq(ac_max_current_A=NumberWithSource(value=max_a, source=max_source)),
         _root(
@@ -139,18 +148,29 @@ def _limits(module_id: str, capabilities: HardwareCapabilities, cable_limit_a: f
             capabilities.max_current_A_export,
             capabilities.min_current_A_export,
             (capabilities.min_phase_count_export, capabilities.max_phase_count_export),
+            active_phases,
         ),
         LimitsReq(ac_max_current_A=none, total_power_W=none),
     )
 
 
-def limit_a(enforced: EnforcedLimits, nominal_voltage_v: float, phases: int) -> float:
-    """The current per phase in ampere that an enforced limit allows; 0 where it names none.
+def limit_a(enforced: EnforcedLimits) -> float:
+    """The current per phase in ampere that an enforced limit allows; 0 where it names none."""
+    current = enforced.limits_root_side.ac_max_current_A
+    return max(0.0, current.value) if current is not None else 0.0
 
-    A limit in watt counts too: shared by the phases at the nominal voltage.
-    """
-    limits = enforced.limits_root_side
-    current_a = limits.ac_max_current_A.value if limits.ac_max_current_A is not None else 0.0
-    if limits.total_power_W is not None:
-        current_a = min(current_a, limits.total_power_W.value / nominal_voltage_v / max(phases, 1))
-    return max(0.0, current_a)
+
+def shared_a(enforced: EnforcedLimits, nominal_voltage_v: float) -> float | None:
+    """What a limit in watt allows, as the sum of the currents in ampere of all phases; None where there is none."""
+    power = enforced.limits_root_side.total_power_W
+    return max(0.0, power.value / nominal_voltage_v) if power is not None else None
+
+
+def within_cable(enforced: EnforcedLimits, cable_limit_a: float | None) -> EnforcedLimits:
+    """The enforced limit as it is told to others: not above what the cable carries (energyImpl.cpp:503)."""
+    current = enforced.limits_root_side.ac_max_current_A
+    if current is None or cable_limit_a is None or current.value <= cable_limit_a:
+        return enforced
+    capped = current.model_copy(update={"value": cable_limit_a})
+    limits = enforced.limits_root_side.model_copy(update={"ac_max_current_A": capped})
+    return enforced.model_copy(update={"limits_root_side": limits})

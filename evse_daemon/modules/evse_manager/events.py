@@ -61,10 +61,29 @@ class LimitChanged:
 
     limit_a: float
     valid_until_s: float
+    max_phases: int | None = None
+    """How many phases the car may use; None: nobody says."""
+    shared_a: float | None = None
+    """A limit in watt as the current that all phases together may have."""
     at_once: bool = False
     """A rating sets it (a fuse, the board, the cable): where it is lower it may not wait for a random delay."""
     chance: float = 0.0
     """A random number in [0, 1), for the length of a random delay."""
+
+
+@dataclass(frozen=True, slots=True)
+class PhasesAvailable:
+    """On how many phases the car can charge now, as the board says."""
+
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class PhasesSwitched:
+    """The board answered the command to switch phases; None means done, else what went wrong."""
+
+    request_id: int
+    error: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,6 +246,8 @@ Event = (
     | MeterStopped
     | Committed
     | Tick
+    | PhasesAvailable
+    | PhasesSwitched
     | CommandDelay
     | SetDelayDuration
     | Reserve

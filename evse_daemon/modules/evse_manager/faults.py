@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from evse_daemon.framework.errors import Severity
+from evse_daemon.modules.evse_manager import guards
 from evse_daemon.modules.evse_manager.effects import ClearError, RaiseError
 from evse_daemon.modules.evse_manager.events import Cause
 from evse_daemon.modules.evse_manager.state import State
@@ -56,13 +57,37 @@ def _pilot_faults(work: Work) -> list[Cause]:
     return []
 
 
+def _proximity_fault(work: Work) -> list[Cause]:
+    """A socket whose cable is lost, or cannot be told, within a transaction."""
+    state = work.state
+    if (
+        not state.session.transaction
+        or state.charger in ("WaitingForAuthentication", "Finished")
+        or not guards.cable_lost(state)
+    ):
+        return []
+    return [
+        Cause(
+            "bsp",
+            "evse_board_support/MREC23ProximityFault",
+            "",
+            "High",
+            "the proximity contact of the cable is lost",
+        )
+    ]
+
+
 def judge(work: Work) -> None:
     """Raises, renews or clears Inoperative so that it names what prevents charging now."""
     state = work.state
-    if not (state.own_errors or state.causes or state.inoperative) and state.pilot.cp not in ("D", "F"):
+    if (
+        not (state.own_errors or state.causes or state.inoperative)
+        and state.pilot.cp not in ("D", "F")
+        and not guards.cable_lost(state)
+    ):
         return  # the usual case, on the way of every event
     reported = {cause.type for cause in state.causes}
-    seen = [cause for cause in _pilot_faults(work) if cause.type not in reported]
+    seen = [cause for cause in (*_pilot_faults(work), *_proximity_fault(work)) if cause.type not in reported]
     before, causes = state.inoperative, preventing((*state.own_errors, *state.causes, *seen))
     state.inoperative = causes
     if {(cause.type, cause.sub_type) for cause in before} == {(c.type, c.sub_type) for c in causes}:

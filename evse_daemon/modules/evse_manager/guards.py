@@ -22,11 +22,40 @@ def budget_a(state: State, now_s: float) -> float:
     if not now_s < state.limit_until_s:
         return 0.0
     current_a = state.limit_a
+    if state.limit_shared_a is not None:
+        # Of few phases none gets more than its own limit (EVerest#1038); of an unknown number each gets the least.
+        current_a = min(current_a, state.limit_shared_a / (phases(state) or 3))
     if state.capabilities is not None:
         current_a = min(current_a, max(0.0, state.capabilities.max_current_A_import))
     if has_socket(state):
         current_a = min(current_a, max(0.0, state.cable_limit_a or 0.0))  # in this order NaN is 0
     return current_a
+
+
+def phases(state: State) -> int | None:
+    """On how many phases the car charges, or will when a switch is done; None before the board told."""
+    now = state.phases
+    if now.wanted is not None:
+        return now.wanted
+    return now.said if now.said_since else now.switched_to
+
+
+def phases_settled(state: State) -> bool:
+    """Whether no switch of phases is under way."""
+    return state.phases.wanted is None
+
+
+def cable_lost(state: State) -> bool:
+    """Whether a socket has no cable by its proximity contact, or one that cannot be told."""
+    return has_socket(state) and state.cable_limit_a is None
+
+
+def above_cable(state: State) -> bool:
+    """Whether the car is allowed more than the cable in a socket carries."""
+    pilot = state.pilot
+    if not has_socket(state) or state.cable_limit_a is None or pilot.output != "PWM":
+        return False
+    return pilot.duty > pwm.duty_for(state.cable_limit_a)
 
 
 def energy_available(state: State, now_s: float) -> bool:
@@ -66,6 +95,7 @@ def may_switch_on(state: State, config: KernelConfig, now_s: float) -> bool:
         and energy_available(state, now_s)
         and locked(state, config)
         and state.pilot.opens_by_s is None
+        and phases_settled(state)
     )
 
 
@@ -77,6 +107,6 @@ def must_switch_off(state: State, config: KernelConfig, now_s: float) -> bool:
         or not car_wants_power(state, config)
         or not pilot.board_enabled
         or (pilot.c1_since_s is not None and now_s >= pilot.c1_since_s + config.c1_power_off_s)
-        or (has_socket(state) and state.cable_limit_a is None)
-        or state.charger not in ("Charging", "StoppingCharging")
+        or cable_lost(state)
+        or state.charger not in ("Charging", "StoppingCharging", "SwitchPhases")
     )

@@ -33,7 +33,9 @@ from evse_daemon.modules.evse_manager import (
     enforced,
     events,
     faults,
+    guards,
     more_commands,
+    phase_switch,
     random_delay,
 )
 from evse_daemon.modules.evse_manager.commands import CommandHandlers
@@ -146,6 +148,11 @@ class EvseManager(Module):
             raise_mrec9=o.raise_mrec9,
             simplified_mode_limit_10a=o.hack_simplified_mode_limit_10A,
             inoperative_error_use_vendor_id=o.inoperative_error_use_vendor_id,
+            switch_phases_delay_s=max(0, o.switch_3ph1ph_delay_s),
+            switch_phases_by=o.switch_3ph1ph_cp_state,
+            overcurrent_tolerance=o.soft_over_current_tolerance_percent / 100,
+            overcurrent_noise_a=o.soft_over_current_measurement_noise_A,
+            overcurrent_s=o.soft_over_current_timeout_ms / 1000,
         )
         table = enable_table.restored(self._kept_table.read())
         self.state = State(
@@ -165,6 +172,7 @@ class EvseManager(Module):
         bsp.subscribe(EvseBoardSupport.event, self._bsp_event)
         bsp.subscribe(EvseBoardSupport.capabilities, self._capabilities)
         bsp.subscribe(EvseBoardSupport.ac_pp_ampacity, self._proximity)
+        bsp.subscribe(EvseBoardSupport.ac_nr_of_phases_available, self._phases_available)
         bsp.subscribe(EvseBoardSupport.request_stop_transaction, self._stop_requested)
         bsp.subscribe(EvseBoardSupport.telemetry, self._telemetry)
         for source, client in (
@@ -268,6 +276,9 @@ class EvseManager(Module):
             case effects.Lock(request_id, locked):
                 self._run_lock(request_id, locked)
                 return
+            case effects.SwitchPhases(request_id, three_phases):
+                self._switch_phases(request_id, three_phases)
+                return
             case _:
                 assert_never(effect)
         call.then(None, partial(self._board_refused, call.command.name))
@@ -278,6 +289,12 @@ class EvseManager(Module):
         self.connector_lock.call(command).then(
             lambda _: self._fed(events.LockDone(request_id)),
             lambda error: self._fed(events.LockDone(request_id, error.message)),
+        )
+
+    def _switch_phases(self, request_id: int, three_phases: bool) -> None:
+        self.bsp.call(EvseBoardSupport.ac_switch_three_phases_while_charging, value=three_phases).then(
+            lambda _: self._fed(events.PhasesSwitched(request_id)),
+            lambda error: self._fed(events.PhasesSwitched(request_id, error.message)),
         )
 
     def _fed(self, event: events.Event) -> None:
@@ -420,6 +437,9 @@ class EvseManager(Module):
         }
         self.feed(events.ProximityChanged(ratings_a.get(value.ampacity)))
 
+    def _phases_available(self, count: int) -> None:
+        self.feed(events.PhasesAvailable(count))
+
     def _stop_requested(self, request: StopTransactionRequest) -> None:
         self.feed(events.Stop(request.reason, request.id_tag))
 
@@ -456,19 +476,19 @@ class EvseManager(Module):
     def _enforce_limits(self, value: EnforcedLimits) -> None:
         if value.uuid != self.module_id:
             return
-        capabilities = self.state.capabilities
-        phases = capabilities.max_phase_count_import if capabilities is not None else 1
-        voltage_v = self.options.ac_nominal_voltage
-        current_a = energy_request.limit_a(value, voltage_v, phases)
         self.evse.publish(
-            EvseManagerInterface.enforced_limits,
-            enforced.within_cable(value, self.state.cable_limit_a),
+            EvseManagerInterface.enforced_limits, energy_request.within_cable(value, self.state.cable_limit_a)
         )
+        phases = value.limits_root_side.ac_max_phase_count
+        max_phases = phases.value if phases is not None else None
+        shared_a = energy_request.shared_a(value, self.options.ac_nominal_voltage)
         self.feed(
             events.LimitChanged(
-                current_a,
+                energy_request.limit_a(value),
                 self.clock.now_s() + max(0, value.valid_for),
-                at_once=enforced.by_rating(value, voltage_v, phases),
+                max_phases,
+                shared_a,
+                at_once=enforced.by_rating(value, shared_a, max_phases or guards.phases(self.state) or 3),
                 chance=random.random(),
             )
         )
@@ -528,6 +548,7 @@ class EvseManager(Module):
             last_request_id=before.last_request_id,
             unstored_ends=before.unstored_ends,
             retry_store_s=before.retry_store_s,
+            phases=phase_switch.after_failure(before.phases),
             externally_ready=before.externally_ready,
             delay=random_delay.after_restart(before.delay),
             reserved=before.reserved,

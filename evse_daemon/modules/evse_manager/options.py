@@ -6,6 +6,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from pydantic import Field
+
 from evse_daemon.framework.module import ModuleOptions, unsupported
 from evse_daemon.types.base import Integer
 
@@ -49,8 +51,8 @@ class EvseManagerOptions(ModuleOptions):
     autocharge_use_slac_instead_of_hlc: bool = unsupported(False)
     enable_autocharge: bool = unsupported(False)
     logfile_suffix: str = unsupported("session_uuid")
-    soft_over_current_tolerance_percent: float = unsupported(10.0)
-    soft_over_current_measurement_noise_A: float = unsupported(0.5)
+    soft_over_current_tolerance_percent: float = 10.0
+    soft_over_current_measurement_noise_A: float = 0.5
     hack_fix_hlc_integer_current_requests: bool = unsupported(False)
     disable_authentication: bool = False
     sae_j2847_2_bpt_enabled: bool = unsupported(False)
@@ -61,9 +63,9 @@ class EvseManagerOptions(ModuleOptions):
     uk_smartcharging_random_delay_max_duration: Annotated[Integer, Field(ge=0)] = 600
     uk_smartcharging_random_delay_at_any_change: bool = True
     initial_meter_value_timeout_ms: Integer = 5000
-    switch_3ph1ph_delay_s: Integer = unsupported(10)
-    switch_3ph1ph_cp_state: Literal["X1", "F"] = unsupported("X1")
-    soft_over_current_timeout_ms: Integer = unsupported(7000, ge=6000)
+    switch_3ph1ph_delay_s: Integer = 10
+    switch_3ph1ph_cp_state: Literal["X1", "F"] = "X1"
+    soft_over_current_timeout_ms: Integer = Field(7000, ge=6000)
     lock_connector_in_state_b: bool = True
     unlock_when_deauthorized: bool = False
     state_F_after_fault_ms: Integer = unsupported(300)

@@ -26,6 +26,34 @@ DELAYED_STATES: frozenset[str] = frozenset(
 
 
 @dataclass(frozen=True, slots=True)
+class Limit:
+    """What the energy management allows."""
+
+    current_a: float = 0.0
+    """Per phase."""
+    shared_a: float | None = None
+    """The sum of the currents of all phases; None: not limited."""
+    phases: int | None = None
+    """How many phases the car may use; None: nobody says."""
+
+    def per_phase_a(self, phases: int | None) -> float:
+        """The current per phase, for the phases that the limit names, else for those that there are."""
+        if self.shared_a is None:
+            return self.current_a
+        return min(self.current_a, self.shared_a / (self.phases or phases or 3))
+
+
+NOTHING = Limit()
+
+
+def least(one: Limit, other: Limit) -> Limit:
+    """What both allow."""
+    shared = [limit.shared_a for limit in (one, other) if limit.shared_a is not None]
+    phases = [limit.phases for limit in (one, other) if limit.phases is not None]
+    return Limit(min(one.current_a, other.current_a), min(shared, default=None), min(phases, default=None))
+
+
+@dataclass(frozen=True, slots=True)
 class RandomDelay:
     """The settings of the delay, and the one that runs."""
 
@@ -36,9 +64,9 @@ class RandomDelay:
     """False: only changes from and to zero are delayed."""
     ready_s: float | None = None
     """When the EVSE became ready; None once a limit has been judged by it."""
-    wanted_a: float = 0.0
+    wanted: Limit = NOTHING
     """The newest limit, as if there were no delay."""
-    held_a: float = 0.0
+    held: Limit = NOTHING
     """What holds while the delay runs."""
     started_utc: str = ""
     ends_s: float | None = None
@@ -47,9 +75,9 @@ class RandomDelay:
     """The last limit expired: the energy management was away, and what it says next is no change."""
 
     @property
-    def applied_a(self) -> float:
-        """The limit in force, in ampere."""
-        return self.wanted_a if self.ends_s is None else self.held_a
+    def applied(self) -> Limit:
+        """The limit in force."""
+        return self.wanted if self.ends_s is None else self.held
 
     def remaining_s(self, now_s: float) -> int:
         """Whole seconds until the delay ends; 0 while none runs."""
@@ -58,11 +86,12 @@ class RandomDelay:
 
 def new_limit(
     delay: RandomDelay,
-    limit_a: float,
+    limit: Limit,
     now_s: float,
     utc: str,
     chance: float,
     *,
+    phases: int | None = None,
     car_waits: bool,
     at_once: bool,
 ) -> RandomDelay:
@@ -70,35 +99,41 @@ def new_limit(
 
     Args:
         delay: as it was.
-        limit_a: the new limit per phase.
+        limit: the new limit.
         now_s: monotonic time.
         utc: the time of day, RFC 3339, to tell when a delay began.
         chance: a random number in [0, 1); where between 0 and the longest duration the delay lies.
+        phases: on how many phases the car charges now; None: not known.
         car_waits: a car is in a state in which the limit matters.
-        at_once: a rating sets the limit; a lower one may not wait.
+        at_once: a rating sets the limit; where it is lower it may not wait.
     """
-    before_a, was_a, lapsed = delay.wanted_a, delay.applied_a, delay.lapsed
-    delay = replace(delay, wanted_a=limit_a, lapsed=False)
+    before, lapsed = delay.wanted, delay.lapsed
+    delay = replace(delay, wanted=limit, lapsed=False)
     if not delay.enabled or not car_waits or lapsed:
         return end(delay)
     if delay.ready_s is not None:
         if now_s < delay.ready_s + AFTER_BOOT_S:
-            before_a = was_a = 0.0
+            before = NOTHING
         delay = replace(delay, ready_s=None)
     if delay.ends_s is not None:
-        return replace(delay, held_a=min(delay.held_a, limit_a)) if at_once else delay
-    if not _counts(delay, before_a, limit_a) or (at_once and limit_a <= was_a):
+        return replace(delay, held=least(delay.held, limit)) if at_once else delay
+    if not _counts(delay, before, limit, phases):
+        return delay
+    held = least(before, limit) if at_once else before
+    if (held.current_a, held.shared_a) == (limit.current_a, limit.shared_a) and at_once:
         return delay
     duration_s = min(delay.max_duration_s, int(chance * (delay.max_duration_s + 1)))
     if duration_s <= 0:
         return delay
-    return replace(delay, held_a=before_a, started_utc=utc, ends_s=now_s + duration_s)
+    return replace(delay, held=held, started_utc=utc, ends_s=now_s + duration_s)
 
 
-def _counts(delay: RandomDelay, before_a: float, limit_a: float) -> bool:
-    if delay.at_any_change:
-        return abs(limit_a - before_a) >= CHANGE_A
-    return (before_a < CHANGE_A) != (limit_a < CHANGE_A)
+def _counts(delay: RandomDelay, before: Limit, limit: Limit, phases: int | None) -> bool:
+    before_a, limit_a = before.per_phase_a(phases), limit.per_phase_a(phases)
+    if not delay.at_any_change:
+        return (before_a < CHANGE_A) != (limit_a < CHANGE_A)
+    other_phases = None not in (before.phases, limit.phases) and before.phases != limit.phases
+    return other_phases or abs(limit_a - before_a) >= CHANGE_A
 
 
 def end(delay: RandomDelay) -> RandomDelay:

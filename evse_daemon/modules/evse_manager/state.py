@@ -27,6 +27,7 @@ ChargerState = Literal[
     "StoppingCharging",
     "Finished",
     "T_step_EF",
+    "SwitchPhases",
 ]
 """EVerest's charger states; "Starting" is before the station is ready or an external ready came."""
 
@@ -69,6 +70,22 @@ class KernelConfig:
     """How long an answer waits for the operator's settings to be stored; less than a command's caller waits."""
     retry_in_idle_s: float = 30.0
     """How long an own error lasts that came up without a car, whose leaving would clear it."""
+    switch_phases_delay_s: float = 10.0
+    """How long the car is kept without PWM before the phases are switched."""
+    switch_phases_by: Literal["X1", "F"] = "X1"
+    """What the control pilot shows meanwhile."""
+    phases_switched_s: float = 6.0
+    """How long the board has to answer that it switched the phases; a little longer than the call's own deadline."""
+    phases_apart_s: float = 5.0
+    """Least time from the end of one phase switch to the next: a car has 5 s to follow (IEC 61851-1 Table A.6)."""
+    most_phase_switches: int = 6
+    """Phase switches within phase_switches_within_s; beyond them the phases stay as they are."""
+    phase_switches_within_s: float = 900.0
+    overcurrent_tolerance: float = 0.1
+    """The part of the signalled current by which it may be exceeded."""
+    overcurrent_noise_a: float = 0.5
+    overcurrent_s: float = 7.0
+    """How long a phase may carry more than that."""
 
 
 @dataclass(slots=True)
@@ -133,6 +150,37 @@ class Session:
     """The car was unplugged; one that is plugged in since has a session of its own."""
 
 
+@dataclass(frozen=True, slots=True)
+class Phases:
+    """On how many phases the car may charge: as commanded, as the board says, and as it shall be."""
+
+    switched_to: int | None = None
+    """As switched last; at first all that the board has. None before the board told its capabilities."""
+    said: int | None = None
+    """The board's own last word."""
+    said_since: bool = False
+    """The board's word is newer than the last switch."""
+    wanted: int | None = None
+    """A switch to this count is under way."""
+    request_id: int = 0
+    answer_by_s: float | None = None
+    """The board was told to switch and has until then to answer."""
+    asked_at_s: tuple[float, ...] = ()
+    """When switches were begun, oldest first."""
+    ended_s: float = -1e9
+    """When the last one ended."""
+
+
+@dataclass(frozen=True, slots=True)
+class Overcurrent:
+    """The car's current on L1, L2 and L3 against what it may draw."""
+
+    since_s: tuple[float | None, float | None, float | None] = (None, None, None)
+    """Since when each phase carries too much."""
+    sample: tuple[object, ...] = ()
+    """The newest sample: one that comes again tells nothing new."""
+
+
 @dataclass(slots=True)
 class State:
     """Everything that the kernel remembers."""
@@ -171,3 +219,7 @@ class State:
     """None while it is reserved for whoever has one of the station's reservations."""
     retry_in_idle_s: float | None = None
     """When the own errors that came up without a car are cleared, so that what failed is tried again."""
+    phases: Phases = field(default_factory=Phases)
+    limit_shared_a: float | None = None
+    """The current that all phases together may have, from a limit in watt; None: there is none."""
+    overcurrent: Overcurrent = field(default_factory=Overcurrent)

@@ -17,6 +17,8 @@ from evse_daemon.modules.evse_manager import (
     events,
     faults,
     guards,
+    over_current,
+    phase_switch,
     reservation,
     session,
 )
@@ -27,6 +29,7 @@ from evse_daemon.modules.evse_manager.effects import (
     SaveTable,
     SetOvercurrentLimit,
 )
+from evse_daemon.modules.evse_manager.random_delay import Limit
 from evse_daemon.modules.evse_manager.state import KernelConfig, State
 from evse_daemon.modules.evse_manager.work import Work
 from evse_daemon.types.evse_manager import Limits
@@ -66,6 +69,7 @@ def step(
         reservation.end_if_out_of_order(work)
         charger.settle(work)
         faults.judge(work)
+        phase_switch.follow(work)
         control_pilot.switch_power(work)
         if before == (work.state.charger, work.state.pilot.power_commanded, work.state.inoperative):
             break
@@ -83,11 +87,12 @@ def _take_over(work: Work, event: events.Event) -> None:
     state = work.state
     match event:
         case events.MeterSample():
+            over_current.measured(work, event.value)
             _meter_sample(work, event)
         case events.Tick():
             pass
         case events.LimitChanged():
-            _limit(work, delayed_limit.take(work, event), event.valid_until_s)
+            _apply_limit(work, delayed_limit.take(work, event), event.valid_until_s)
         case events.CpChanged(cp):
             control_pilot.cp_changed(work, cp)
         case events.ContactorChanged(closed):
@@ -118,11 +123,18 @@ def _take_over(work: Work, event: events.Event) -> None:
             _force_unlock(work)
         case events.CapabilitiesChanged(capabilities):
             state.capabilities = capabilities
+            phase_switch.capabilities_changed(state, capabilities)
             work.publish(EvseManager.hw_capabilities, capabilities)
             if state.charger != "Starting":
                 _tell_limits(work)
         case events.ProximityChanged(cable_limit_a):
             state.cable_limit_a = cable_limit_a
+            _tell_limits(work)
+        case events.PhasesAvailable(count):
+            phase_switch.available(state, count)
+            _tell_limits(work)
+        case events.PhasesSwitched(request_id, error):
+            phase_switch.answered(work, request_id, error)
             _tell_limits(work)
         case events.LockDone(request_id, error):
             control_pilot.lock_done(work, request_id, error)
@@ -145,7 +157,7 @@ def _take_over(work: Work, event: events.Event) -> None:
                 _begin(work)
         case events.CommandDelay():
             if delayed_limit.command(work, event):
-                _limit(work, state.delay.wanted_a, state.limit_until_s)
+                _apply_limit(work, state.delay.wanted, state.limit_until_s)
         case events.SetDelayDuration(max_duration_s):
             state.delay = replace(state.delay, max_duration_s=max_duration_s)
         case events.Reserve(reservation_id):
@@ -201,6 +213,12 @@ def _meter_sample(work: Work, event: events.MeterSample) -> None:
     state.meter = event.value
 
 
+def _apply_limit(work: Work, limit: Limit, until_s: float) -> None:
+    work.state.limit_shared_a = limit.shared_a
+    phase_switch.ask(work, limit.phases)
+    _limit(work, limit.current_a, until_s)
+
+
 def _limit(work: Work, limit_a: float, until_s: float) -> None:
     work.state.limit_a = max(0.0, limit_a)
     work.state.limit_until_s = until_s
@@ -214,7 +232,7 @@ def _tell_limits(work: Work) -> None:
     if current_a != state.overcurrent_limit_a:
         state.overcurrent_limit_a = current_a
         work.board.append(SetOvercurrentLimit(current_a))
-    phases = state.capabilities.max_phase_count_import if state.capabilities is not None else 1
+    phases = guards.phases(state) or 1
     work.publish(
         EvseManager.limits,
         Limits(uuid=work.config.module_id, max_current=current_a, nr_of_phases_available=phases),
@@ -248,9 +266,11 @@ def _deadlines(work: Work) -> None:
         delayed_limit.lapse(work)
         _tell_limits(work)
     if delayed_limit.ended(work):
-        _limit(work, state.delay.wanted_a, state.limit_until_s)
+        _apply_limit(work, state.delay.wanted, state.limit_until_s)
     control_pilot.contactor_deadlines(work)
     control_pilot.lock_deadline(work)
+    phase_switch.deadline(work)
+    over_current.deadline(work)
     now = state.session
     if now.request_by_s is not None and now_s >= now.request_by_s:
         if now.starting == "meter":
@@ -281,7 +301,14 @@ def _named_deadlines(config: KernelConfig, state: State) -> Iterator[float]:
         yield state.limit_until_s
     if pilot.power_commanded and pilot.c1_since_s is not None:
         yield pilot.c1_since_s + config.c1_power_off_s
-    if pilot.f_since_s is not None and pilot.lock == "locked" and not control_pilot.energised(pilot):
+    yield from phase_switch.named_deadlines(config, state)
+    yield from over_current.named_deadlines(config, state)
+    if (
+        pilot.f_since_s is not None
+        and pilot.lock == "locked"
+        and not control_pilot.energised(pilot)
+        and state.charger != "SwitchPhases"
+    ):
         yield pilot.f_since_s + config.unlock_in_f_s
     for named_s in (
         pilot.opens_by_s,

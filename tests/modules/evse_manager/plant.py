@@ -11,6 +11,7 @@ from typing import Any
 from evse_daemon.interfaces.uk_random_delay import UkRandomDelay
 from evse_daemon.modules.evse_manager import effects as fx
 from evse_daemon.modules.evse_manager import events as ev
+from evse_daemon.modules.evse_manager.pwm import current_for
 from evse_daemon.modules.evse_manager.state import KernelConfig, State
 from evse_daemon.modules.evse_manager.step import Effects, next_deadline_s, step
 from evse_daemon.types.authorization import IdToken, ProvidedIdToken, ValidationResult
@@ -22,7 +23,7 @@ from evse_daemon.types.powermeter import (
     TransactionStopResponse,
 )
 from evse_daemon.types.uk_random_delay import CountDown
-from evse_daemon.types.units import Energy
+from evse_daemon.types.units import Current, Energy
 
 UTC = "2026-03-04T10:15:00.000Z"
 
@@ -44,13 +45,17 @@ CAPABILITIES = HardwareCapabilities(
     connector_type="IEC62196Type2Cable",
 )
 
+SWITCHES_PHASES = CAPABILITIES.model_copy(update={"supports_changing_phases_during_charging": True})
+
+SOCKET = CAPABILITIES.model_copy(update={"connector_type": "IEC62196Type2Socket"})
+
 WARNING = ev.Cause("bsp", "evse_board_support/MREC3HighTemperature", "", "Low")
 WARNINGS = ("MREC3HighTemperature", "MREC18CableOverTempDerate", "VendorWarning")
 FAULT = ev.Cause("ac_rcd", "ac_rcd/DC", "", "High", "direct current found")
 
 
-def meter(total_wh: float) -> Powermeter:
-    return Powermeter(timestamp=UTC, energy_Wh_import=Energy(total=total_wh))
+def meter(total_wh: float, current_a: Current | None = None) -> Powermeter:
+    return Powermeter(timestamp=UTC, energy_Wh_import=Energy(total=total_wh), current_A=current_a)
 
 
 def named(event: SessionEvent) -> str:
@@ -110,15 +115,22 @@ class Grammar:
 class Plant:
     """A kernel with its surroundings; ``tell`` gives it an event and carries out what it wants."""
 
-    def __init__(self, config: KernelConfig | None = None, *, prompt: bool = True) -> None:
+    def __init__(
+        self,
+        config: KernelConfig | None = None,
+        *,
+        prompt: bool = True,
+        capabilities: HardwareCapabilities = CAPABILITIES,
+    ) -> None:
         self.config = config or KernelConfig()
+        self.capabilities = capabilities
         self.prompt = prompt
         """Requests are answered and the contactor follows at once; else ``answer`` and ``move_contactor`` do it."""
         self.state = State()
         self.now_s = 0.0
         self.events: list[SessionEvent] = []
         self.board: list[fx.BoardEffect] = []
-        self.pending: list[fx.Lock | fx.StartMeter | fx.StopMeter | fx.Commit] = []
+        self.pending: list[fx.Lock | fx.StartMeter | fx.StopMeter | fx.Commit | fx.SwitchPhases] = []
         self.power_allowed = False
         self.contactor_closed = False
         self.lock_holds = False
@@ -136,8 +148,17 @@ class Plant:
         self.errors: set[tuple[str, str]] = set()
         self.was_charging = False
         self.fault_while_charging = False
-        self.held_a: float | None = None
-        """What a random delay holds, as the countdown tells it; None: none runs."""
+        self.shared_a: float | None = None
+        self.phases = capabilities.max_phase_count_import
+        """As the board has them switched."""
+        self.phases_told_s: float | None = None
+        """Since when a switch of phases is unanswered."""
+        self.switched_charging = False
+        self.held: tuple[float, float | None] | None = None
+        """What a random delay holds (per phase, of all phases); None: none runs."""
+        self.before: tuple[float, float | None] = (0.0, None)
+        """What was allowed before the newest limit came."""
+        self.at_once = False
         self.delay_until_s = 0.0
         self.longest_delay_s = 600
         self.saved: list[fx.SaveTable] = []
@@ -147,7 +168,7 @@ class Plant:
     # What a test says
 
     def boot(self) -> None:
-        self.tell(ev.CapabilitiesChanged(CAPABILITIES))
+        self.tell(ev.CapabilitiesChanged(self.capabilities))
         self.tell(ev.Boot())
 
     def plug_in(self) -> None:
@@ -166,18 +187,27 @@ class Plant:
         self.tell(ev.CpChanged("C"))
 
     def limit(
-        self, limit_a: float, valid_for_s: float = 1e6, *, at_once: bool = False, chance: float = 0.5
+        self,
+        limit_a: float,
+        valid_for_s: float = 1e6,
+        *,
+        phases: int | None = None,
+        shared_a: float | None = None,
+        at_once: bool = False,
+        chance: float = 0.5,
     ) -> None:
-        before_a = self._enforced_a()
-        self.limit_a, self.limit_until_s = limit_a, self.now_s + valid_for_s
-        self.tell(ev.LimitChanged(limit_a, self.limit_until_s, at_once, chance))
-        if self.held_a is not None:
-            assert self.held_a <= before_a, "a delay allows more than was allowed before it"
-            assert not at_once or self.held_a <= limit_a, "a delay holds more than a rating allows"
+        self.before, self.at_once = self._enforced(), at_once
+        self.limit_a, self.limit_until_s, self.shared_a = limit_a, self.now_s + valid_for_s, shared_a
+        self.tell(ev.LimitChanged(limit_a, self.limit_until_s, phases, shared_a, at_once, chance))
 
     def set_longest_delay(self, seconds: int) -> None:
         self.longest_delay_s = seconds
         self.tell(ev.SetDelayDuration(seconds))
+
+    def board_has_phases(self, count: int) -> None:
+        """The board has another number of phases now and says so."""
+        self.phases = count
+        self.tell(ev.PhasesAvailable(count))
 
     def cable(self, rating_a: float | None) -> None:
         """The board reads the proximity resistor of the cable in the socket, or cannot."""
@@ -235,6 +265,9 @@ class Plant:
                 if error is None:
                     self.lock_holds = effect.locked
                 self.tell(ev.LockDone(effect.request_id, error))
+            case fx.SwitchPhases():
+                self.phases_told_s = None
+                self.tell(ev.PhasesSwitched(effect.request_id, error))
             case fx.StartMeter():
                 status: Any = "OK" if error is None else "UNEXPECTED_ERROR"
                 self.tell(ev.MeterStarted(effect.request_id, TransactionStartResponse(status=status)))
@@ -250,10 +283,10 @@ class Plant:
             self.contactor_closed = self.power_allowed
             self.tell(ev.ContactorChanged(self.contactor_closed))
 
-    def sample(self, delta_wh: float) -> None:
+    def sample(self, delta_wh: float, current_a: Current | None = None) -> None:
         """The meter's next sample; a meter that runs backwards is a fault that is tried, too."""
         self.total_wh = max(0.0, self.total_wh + delta_wh)
-        self.tell(ev.MeterSample(meter(self.total_wh)))
+        self.tell(ev.MeterSample(meter(self.total_wh, current_a)))
 
     def _board(self, wanted: Effects) -> None:
         for position, effect in enumerate(wanted.board):
@@ -267,12 +300,21 @@ class Plant:
                     else:
                         self._check_power_on()
                     self.power_allowed = on
+                case fx.SwitchPhases():
+                    assert not self.contactor_closed, "phases switched under load"
+                    assert not self.power_allowed, "phases switched under load"
+                    self.phases = 3 if effect.three_phases else 1
+                    self.phases_told_s = self.now_s
+                    self.switched_charging |= self.state.charger == "SwitchPhases"
+                    self.pending.append(effect)
                 case fx.SetPwm(duty):
-                    if self.pilot == "PWM" and self.power_allowed:
+                    if self.pilot == "PWM" and self.power_allowed and not self._above_cable():
                         apart_s = self.now_s - self.pwm_set_s
                         assert apart_s >= 5.0 - 1e-6, f"PWM changed {apart_s:.3f} s after the last change"
                     self._check_duty(duty)
                     self.pilot, self.duty, self.pwm_set_s = "PWM", duty, self.now_s
+                    if self.power_allowed:
+                        self._check_shared()
                 case fx.SetX1():
                     self.pilot = "X1"
                 case fx.SetF():
@@ -285,11 +327,17 @@ class Plant:
 
     def _countdown(self, told: CountDown) -> None:
         if told.countdown_s == 0:
-            self.held_a = None
+            self.held = None
             return
-        if self.held_a is None:
+        if self.held is None:
             self.delay_until_s = self.now_s + self.longest_delay_s
-        self.held_a = told.current_limit_during_delay_A
+            self.held = self.before if told.current_limit_during_delay_A > 0.0 else (0.0, None)
+        during_a = told.current_limit_during_delay_A
+        assert during_a <= self.held[0], "a delay allows more than was allowed before it"
+        if self.at_once:
+            shared = [a for a in (self.held[1], self.shared_a) if a is not None]
+            self.held = min(self.held[0], self.limit_a), min(shared, default=None)
+            assert during_a <= self.limit_a, "a delay holds more than a rating allows"
 
     def _journal(self, effect: fx.JournalEffect) -> None:
         match effect:
@@ -314,17 +362,39 @@ class Plant:
         causes = (*self.state.causes, *self.state.own_errors)
         return [cause for cause in causes if not cause.type.endswith(WARNINGS)]
 
-    def _enforced_a(self) -> float:
+    def _enforced(self) -> tuple[float, float | None]:
         """The limit of the energy management, or the one that a random delay holds in its place."""
         if self.now_s >= self.limit_until_s:
-            self.held_a = None
-            return 0.0
-        return self.limit_a if self.held_a is None else self.held_a
+            self.held = None
+            return 0.0, None
+        return (self.limit_a, self.shared_a) if self.held is None else self.held
 
     def _allowed_a(self) -> float:
-        rated = self.state.capabilities
+        rated, phases = self.state.capabilities, self.state.phases
         board_a = rated.max_current_A_import if rated is not None else math.inf
-        return min(self._enforced_a(), self.cable_a, board_a)
+        limit_a, shared_a = self._enforced()
+        allowed_a = min(limit_a, board_a)
+        if shared_a is not None:
+            said = phases.said if phases.said_since else phases.switched_to
+            allowed_a = min(allowed_a, shared_a / (phases.wanted or said or 3))
+        return min(allowed_a, self.cable_a) if self._socket else allowed_a
+
+    @property
+    def _socket(self) -> bool:
+        rated = self.state.capabilities
+        return rated is not None and rated.connector_type == "IEC62196Type2Socket"
+
+    def _above_cable(self) -> bool:
+        """Whether the car is told more than the cable carries; a cable with the lowest rating carries 13 A."""
+        return self._socket and self.pilot == "PWM" and self.duty > self.cable_a / 60 + 1e-9
+
+    def _check_shared(self) -> None:
+        """A limit in watt holds on the phases that the board has, whatever it was asked for."""
+        _, shared_a = self._enforced()
+        if shared_a is None:
+            return
+        drawn_a = current_for(self.duty) * self.phases
+        assert drawn_a <= shared_a + 1e-6, f"{drawn_a} A on {self.phases} phases for {shared_a} A"
 
     def _check_power_on(self) -> None:
         state = self.state
@@ -338,6 +408,9 @@ class Plant:
         assert self._allowed_a() >= 5.9, "power on without a valid limit"
         if self.config.has_connector_lock:
             assert self.lock_holds, "power on with the connector unlocked"
+        if self.phases_told_s is not None:
+            assert self.now_s >= self.phases_told_s + 6.0, "power on while the phases are switched"
+        self._check_shared()
 
     def _check_duty(self, duty: float) -> None:
         current_a = self._allowed_a()
@@ -367,14 +440,17 @@ class Plant:
         if isinstance(event, ev.CausesChanged) and self._faults() and charging_before:
             self.fault_while_charging = True
         self.was_charging = self.was_charging or state.charger == "Charging"
-        assert self.held_a is None or self.now_s <= self.delay_until_s + 1e-3, "a delay never ends"
+        assert self.held is None or self.now_s <= self.delay_until_s + 1e-3, "a delay never ends"
         assert state.pilot.power_commanded == self.power_allowed
         if self.pilot != "PWM" and state.pilot.cp in ("C", "D") and self.power_allowed:
             self.x1_since_s = self.now_s if self.x1_since_s is None else self.x1_since_s
         else:
             self.x1_since_s = None
+        assert not self._above_cable(), f"duty {self.duty} on a cable for {self.cable_a} A after {event}"
         if not self.power_allowed:
             return
+        if self._socket:
+            assert self.cable_a > 0.0, f"power stays on without a cable after {event}"
         assert not self._faults(), f"power stays on with {self._faults()} after {event}"
         assert state.pilot.cp == "C" or (state.pilot.cp == "D" and self.config.has_ventilation), (
             f"power stays on in pilot state {state.pilot.cp}"
@@ -386,6 +462,6 @@ class Plant:
             and self._allowed_a() >= 5.9
         )
         if not going:
-            assert self.pilot == "X1", f"charging ended and PWM is still on after {event}"
+            assert self.pilot in ("X1", "F"), f"charging ended and PWM is still on after {event}"
             assert self.x1_since_s is not None
             assert self.now_s - self.x1_since_s <= 6.0 + 1e-3, "power on more than 6 s after PWM ended"

@@ -14,6 +14,7 @@ from evse_daemon.modules.evse_manager import (
     control_pilot,
     delayed_limit,
     guards,
+    phase_switch,
     pwm,
     random_delay,
     reservation,
@@ -23,7 +24,7 @@ from evse_daemon.modules.evse_manager import (
 from evse_daemon.modules.evse_manager import effects as fx
 from evse_daemon.modules.evse_manager import events as ev
 from evse_daemon.modules.evse_manager.work import Work
-from tests.modules.evse_manager.plant import Plant
+from tests.modules.evse_manager.plant import SOCKET, SWITCHES_PHASES, Plant
 from tests.modules.evse_manager.test_properties import KernelMachine
 
 SEARCH = settings(
@@ -57,7 +58,7 @@ def unlock_at_any_time(work: Work) -> None:
 
 def hold_more(*arguments: Any, **named: Any) -> random_delay.RandomDelay:
     delay = NEW_LIMIT(*arguments, **named)
-    return replace(delay, held_a=delay.held_a + 10.0)
+    return replace(delay, held=replace(delay.held, current_a=delay.held.current_a + 10.0))
 
 
 PLANTED: dict[str, tuple[Any, str, Any, str]] = {
@@ -77,6 +78,9 @@ PLANTED: dict[str, tuple[Any, str, Any, str]] = {
         unlock_at_any_time,
         "unlocked while",
     ),
+    "phases switched under load": (phase_switch, "may_switch", always(True), "under load"),
+    "a limit in watt of too few phases": (guards, "phases", always(1), "duty|on 3 phases|PWM is still on"),
+    "power without a cable": (guards, "cable_lost", always(False), "without a cable"),
     "an end that is not told": (
         session,
         "end_transaction",
@@ -170,3 +174,23 @@ def test_power_with_an_unlocked_connector_is_found(monkeypatch: pytest.MonkeyPat
         plant.answer(which=[type(waiting) for waiting in plant.pending].index(request))
     with pytest.raises(AssertionError, match="connector unlocked"):
         plant.tell(ev.CpChanged("C"))
+
+
+def test_power_while_phases_are_switched_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    plant = Plant(capabilities=SWITCHES_PHASES)
+    plant.charge()
+    plant.tell(ev.CpChanged("B"))
+    monkeypatch.setattr(guards, "phases_settled", always(True))
+    plant.prompt = False
+    plant.limit(16.0, phases=1)
+    with pytest.raises(AssertionError, match="while the phases are switched"):
+        plant.tell(ev.CpChanged("C"))
+
+
+def test_more_than_the_cable_carries_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    plant = Plant(capabilities=SOCKET)
+    plant.cable(32.0)
+    plant.charge()
+    monkeypatch.setattr(guards, "above_cable", always(False))
+    with pytest.raises(AssertionError, match="on a cable for 13"):
+        plant.cable(13.0)

@@ -13,12 +13,14 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition,
 
 from evse_daemon.modules.evse_manager import events as ev
 from evse_daemon.modules.evse_manager.state import KernelConfig
+from evse_daemon.types.evse_board_support import HardwareCapabilities
 from evse_daemon.types.evse_manager import EnableDisableSource
-from tests.modules.evse_manager.plant import FAULT, WARNING, Plant
+from evse_daemon.types.units import Current
+from tests.modules.evse_manager.plant import CAPABILITIES, FAULT, SOCKET, SWITCHES_PHASES, WARNING, Plant
 
 EXAMPLES = int(os.environ.get("EVSE_KERNEL_EXAMPLES", "120"))
 
-reached: dict[str, int] = {"examples": 0, "charging": 0, "fault while charging": 0}
+reached: dict[str, int] = {"examples": 0, "charging": 0, "fault while charging": 0, "phases switched": 0}
 
 
 class KernelMachine(RuleBasedStateMachine):
@@ -31,8 +33,11 @@ class KernelMachine(RuleBasedStateMachine):
         prompt=st.booleans(),
         ventilation=st.booleans(),
         lock=st.booleans(),
-        begin=st.sampled_from(["boot", "charge", "charge"]),
+        begin=st.sampled_from(["boot", "charge", "charge", "switch", "switched"]),
         valid_s=st.sampled_from([1e6, 20.0]),
+        board=st.sampled_from([CAPABILITIES, SWITCHES_PHASES, SWITCHES_PHASES, SOCKET]),
+        switch_by=st.sampled_from(["X1", "F"]),
+        switch_delay_s=st.sampled_from([0.0, 2.0, 10.0]),
         longest_delay_s=st.sampled_from([None, None, 1, 6, 600]),
         reserved=st.booleans(),
     )
@@ -43,16 +48,25 @@ class KernelMachine(RuleBasedStateMachine):
         lock: bool,
         begin: str,
         valid_s: float,
+        board: HardwareCapabilities,
+        switch_by: Any,
+        switch_delay_s: float,
         longest_delay_s: int | None,
         reserved: bool,
     ) -> None:
-        config = replace(KernelConfig(has_ventilation=ventilation, has_connector_lock=lock), **self.timing)
-        self.plant = Plant(config, prompt=prompt)
+        config = KernelConfig(
+            has_ventilation=ventilation,
+            has_connector_lock=lock,
+            switch_phases_by=switch_by,
+            switch_phases_delay_s=switch_delay_s,
+        )
+        self.plant = Plant(replace(config, **self.timing), prompt=prompt, capabilities=board)
         self.plant.boot()
+        self.plant.cable(32.0)
         if longest_delay_s is not None:
             self.plant.tell(ev.CommandDelay("enable"))
             self.plant.set_longest_delay(longest_delay_s)
-        if begin == "charge":
+        if begin != "boot":
             self.plant.tell(ev.CpChanged("A"))
             if reserved:
                 self.plant.tell(ev.Reserve(7))
@@ -63,6 +77,11 @@ class KernelMachine(RuleBasedStateMachine):
             self.plant.authorize()
             self._answer_all()
             self.plant.tell(ev.CpChanged("C"))
+        if begin.startswith("switch"):
+            self.plant.limit(16.0, valid_s, phases=1)
+        if begin == "switched":
+            self.car_waits_for_its_phases()
+            self._answer_all()
 
     def _answer_all(self) -> None:
         while self.plant.pending:
@@ -101,11 +120,21 @@ class KernelMachine(RuleBasedStateMachine):
     @rule(
         limit_a=st.sampled_from([0.0, 5.0, 6.0, 10.0, 16.0, 32.0, 63.0]),
         valid_s=st.sampled_from([1.0, 10.0, 1e6]),
+        phases=st.sampled_from([None, 1, 2, 3]),
+        shared_a=st.sampled_from([None, None, 13.0, 30.0]),
         at_once=st.booleans(),
         chance=st.sampled_from([0.0, 0.3, 0.999]),
     )
-    def limit(self, limit_a: float, valid_s: float, at_once: bool, chance: float) -> None:
-        self.plant.limit(limit_a, valid_s, at_once=at_once, chance=chance)
+    def limit(
+        self,
+        limit_a: float,
+        valid_s: float,
+        phases: int | None,
+        shared_a: float | None,
+        at_once: bool,
+        chance: float,
+    ) -> None:
+        self.plant.limit(limit_a, valid_s, phases=phases, shared_a=shared_a, at_once=at_once, chance=chance)
 
     @rule(order=st.sampled_from(["enable", "enable", "enable", "disable", "cancel"]))
     def random_delay(self, order: Any) -> None:
@@ -119,6 +148,26 @@ class KernelMachine(RuleBasedStateMachine):
     def reservation(self, event: ev.Event) -> None:
         self.plant.tell(event)
 
+    @precondition(lambda self: self.plant.state.charger in ("Charging", "SwitchPhases"))
+    @rule(phases=st.sampled_from([1, 3]), shared_a=st.sampled_from([None, 20.0]))
+    def phases_while_charging(self, phases: int, shared_a: float | None) -> None:
+        self.plant.limit(16.0, phases=phases, shared_a=shared_a)
+
+    @precondition(lambda self: self.plant.state.charger == "SwitchPhases")
+    @rule()
+    def car_waits_for_its_phases(self) -> None:
+        self.plant.tell(ev.CpChanged("B"))
+        self.plant.move_contactor()
+        self.plant.advance(self.plant.config.switch_phases_delay_s)
+
+    @rule(count=st.sampled_from([1, 2, 3]))
+    def board_has_phases(self, count: int) -> None:
+        self.plant.board_has_phases(count)
+
+    @rule(cable_a=st.sampled_from([None, 13.0, 20.0, 32.0, 32.0]))
+    def cable(self, cable_a: float | None) -> None:
+        self.plant.cable(cable_a)
+
     @rule(causes=st.sampled_from([(), (), (), (WARNING,), (FAULT,), (FAULT, WARNING)]))
     def errors(self, causes: tuple[ev.Cause, ...]) -> None:
         self.plant.tell(ev.CausesChanged(causes))
@@ -126,6 +175,22 @@ class KernelMachine(RuleBasedStateMachine):
     @rule(delta_wh=st.sampled_from([0.0, 1.0, 50.0, -20.0]))
     def meter(self, delta_wh: float) -> None:
         self.plant.sample(delta_wh)
+
+    @precondition(lambda self: self.plant.state.charger == "Charging")
+    @rule(cable_a=st.sampled_from([13.0, 20.0]))
+    def cable_while_charging(self, cable_a: float) -> None:
+        self.plant.limit(32.0)
+        self.plant.cable(cable_a)
+
+    @rule(
+        current_a=st.builds(
+            Current,
+            L1=st.sampled_from([None, 0.0, 16.0, 40.0]),
+            L2=st.sampled_from([None, 0.0, 16.0, -40.0]),
+        )
+    )
+    def currents(self, current_a: Current) -> None:
+        self.plant.sample(1.0, current_a)
 
     @rule(seconds=st.sampled_from([0.1, 1.0, 4.9, 5.1, 6.1, 31.0]))
     def time_passes(self, seconds: float) -> None:
@@ -150,6 +215,7 @@ class KernelMachine(RuleBasedStateMachine):
         if all(effect.request_id != request for effect in self.plant.pending):
             self.plant.tell(ev.Committed(request))
             self.plant.tell(ev.LockDone(request))
+            self.plant.tell(ev.PhasesSwitched(request, "late"))
             self.plant.tell(ev.MeterStarted(request, None))
             self.plant.tell(ev.MeterStopped(request, None))
 
@@ -173,6 +239,7 @@ class CountedMachine(KernelMachine):
         reached["examples"] += 1
         reached["charging"] += self.plant.was_charging
         reached["fault while charging"] += self.plant.fault_while_charging
+        reached["phases switched"] += self.plant.switched_charging
 
 
 CountedMachine.TestCase.settings = settings(
@@ -192,9 +259,12 @@ def test_the_random_courses_reach_what_matters(capsys: pytest.CaptureFixture[str
     assert reached["examples"] > 0, "the machine runs before this test"
     charging = reached["charging"] / reached["examples"]
     faulted = reached["fault while charging"] / reached["examples"]
+    switched = reached["phases switched"] / reached["examples"]
     with capsys.disabled():
         print(
-            f"\n{reached['examples']} courses: {charging:.0%} charge, {faulted:.0%} have an error while charging"
+            f"\n{reached['examples']} courses: {charging:.0%} charge, {faulted:.0%} have an error while charging, "
+            f"{switched:.0%} switch phases"
         )
     assert charging >= 0.3
     assert faulted >= 0.1
+    assert switched >= 0.03 or reached["examples"] < 1000

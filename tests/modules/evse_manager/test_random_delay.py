@@ -13,9 +13,10 @@ from evse_daemon.interfaces.energy import Energy
 from evse_daemon.interfaces.evse_manager import EvseManager as Interface
 from evse_daemon.interfaces.uk_random_delay import UkRandomDelay
 from evse_daemon.modules.evse_manager import random_delay
-from evse_daemon.modules.evse_manager.random_delay import RandomDelay
-from evse_daemon.types.energy import EnforcedLimits, LimitsRes, NumberWithSource
+from evse_daemon.modules.evse_manager.random_delay import Limit, RandomDelay
+from evse_daemon.types.energy import EnforcedLimits, IntegerWithSource, LimitsRes, NumberWithSource
 from evse_daemon.types.uk_random_delay import CountDown
+from tests.modules.evse_manager.plant import ACCEPTED, SWITCHES_PHASES, TOKEN
 from tests.modules.evse_manager.rig import DELAY, GRID, Rig
 
 NOW = "2026-03-04T10:15:00.000Z"
@@ -36,9 +37,9 @@ def countdowns(rig: Rig) -> list[CountDown]:
     return rig.world.published(DELAY, UkRandomDelay.countdown)
 
 
-def enforce_every_second(rig: Rig, seconds: int, current_a: float, who: str = "tariff") -> None:
+def enforce_every_second(rig: Rig, seconds: int, current_a: float, **more: Any) -> None:
     for _ in range(seconds):
-        rig.limit(current_a, who)
+        rig.limit(current_a, **more)
         rig.world.advance(1.0)
 
 
@@ -297,6 +298,33 @@ def test_the_settings_survive_a_kernel_that_begins_anew(longest: None) -> None:
     assert rig.evse.state.limit_a == 0.0
 
 
+def test_a_switch_of_phases_waits_with_its_limit(longest: None) -> None:
+    """16 A on three phases are three times what they are on one."""
+    rig = Rig(ENABLED, capabilities=SWITCHES_PHASES).start()
+    rig.world.advance(10.0)
+    one = {"ac_max_phase_count": IntegerWithSource(value=1, source="tariff")}
+    three = {"ac_max_phase_count": IntegerWithSource(value=3, source="tariff")}
+    rig.limit(16.0, valid_for=100_000, **one)
+    rig.pilot("B")
+    rig.call(Interface.authorize_response, TOKEN, ACCEPTED)
+    rig.pilot("C")
+    rig.world.advance(10.0)
+    rig.world.recorder.clear()
+    enforce_every_second(rig, 5, 16.0, **three)
+    assert rig.names == []
+    enforce_every_second(rig, 1, 16.0, **three)
+    assert rig.names == ["SwitchingPhases"]
+
+
+def test_a_limit_in_watt_waits_as_well(longest: None) -> None:
+    rig = charging()
+    rig.limit(32.0, total_power_W=NumberWithSource(value=6900.0, source="tariff"))
+    assert rig.currents() == [32.0]
+    assert countdowns(rig)[-1].current_limit_after_delay_A == pytest.approx(10.0)
+    rig.world.advance(6.0)
+    assert rig.currents() == [32.0, pytest.approx(10.0)]
+
+
 def test_a_limit_for_another_evse_is_not_ours(longest: None) -> None:
     rig = charging()
     limits = LimitsRes(ac_max_current_A=NumberWithSource(value=6.0, source="tariff"))
@@ -306,7 +334,12 @@ def test_a_limit_for_another_evse_is_not_ours(longest: None) -> None:
     assert rig.world.published(("evse", "evse"), Interface.enforced_limits) == []
 
 
-LIMITS = st.sampled_from([0.0, 5.0, 6.0, 6.05, 16.0, 32.0])
+LIMITS = st.builds(
+    Limit,
+    st.sampled_from([0.0, 5.0, 6.0, 6.05, 16.0, 32.0]),
+    st.sampled_from([None, None, 13.0, 48.0]),
+    st.sampled_from([None, 1, 3]),
+)
 
 
 @given(
@@ -318,25 +351,27 @@ LIMITS = st.sampled_from([0.0, 5.0, 6.0, 6.05, 16.0, 32.0])
     maximum=st.integers(0, 30),
 )
 def test_what_holds_was_allowed_before_or_is_now(
-    steps: list[tuple[float, float, bool, bool, float]], any_change: bool, maximum: int
+    steps: list[tuple[Limit, float, bool, bool, float]], any_change: bool, maximum: int
 ) -> None:
     """A delay never makes up a limit, never raises one, and never outlives its maximum."""
     delay = RandomDelay(enabled=True, at_any_change=any_change, max_duration_s=maximum)
     now_s, running_since_s = 0.0, 0.0
-    for limit_a, passes_s, car_waits, at_once, chance in steps:
+    for limit, passes_s, car_waits, at_once, chance in steps:
         now_s += passes_s
         if delay.ends_s is not None and now_s >= delay.ends_s:
             delay = random_delay.end(delay)
-        before_a, ran = delay.applied_a, delay.ends_s is not None
+        before, ran = delay.applied, delay.ends_s is not None
         delay = random_delay.new_limit(
-            delay, limit_a, now_s, NOW, chance, car_waits=car_waits, at_once=at_once
+            delay, limit, now_s, NOW, chance, phases=3, car_waits=car_waits, at_once=at_once
         )
-        assert delay.applied_a in (before_a, limit_a)
         if delay.ends_s is None:
-            assert delay.applied_a == limit_a
+            assert delay.applied == limit
             continue
+        assert delay.applied == (random_delay.least(before, limit) if at_once else before)
         assert car_waits
         if not ran:
             running_since_s = now_s
         assert delay.ends_s <= running_since_s + maximum
-        assert not at_once or delay.applied_a <= limit_a
+        if at_once:
+            assert delay.applied.current_a <= limit.current_a
+            assert limit.shared_a is None or (delay.applied.shared_a or 0.0) <= limit.shared_a

@@ -247,9 +247,11 @@ def test_the_cable_limits_a_running_session_at_once_and_a_lost_contact_cuts_powe
     evse.wait(60)
     assert evse.cable_is(13.0) == News(pilot="pwm 21.67")
     assert evse.cable_is(None) == News(
-        "StoppingCharging ChargingPausedEVSE(NoEnergy)", power="off", pilot="X1"
+        "StoppingCharging ChargingPausedEVSE(Error,NoEnergy)", power="off", pilot="X1", errors="+Inoperative"
     )
-    assert evse.cp("A") == News(f"StoppingCharging {ENDED}", lock="unlock", meter="stop")
+    assert evse.cp("A") == News(
+        f"StoppingCharging {ENDED}", lock="unlock", errors="-Inoperative", meter="stop"
+    )
 
 
 def test_a_board_that_derates_is_obeyed_at_once() -> None:

@@ -17,7 +17,7 @@ from tests.config.fakes import Evse
 ROOT = Path(__file__).resolve().parents[2]
 SIM = ROOT / "simulators/config-sim.yaml"
 
-LATER = ("has no effect yet", "is standalone", "(EvseManager) does not have: 'random_delay'")
+LATER = ("has no effect yet", "is standalone")
 """What EVerest's configurations may ask for that comes with a later version."""
 
 MANIFESTS = Manifests()

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from evse_daemon.modules.evse_manager import control_pilot as cp
-from evse_daemon.modules.evse_manager import faults, guards, phase_switch, session
+from evse_daemon.modules.evse_manager import faults, guards, phase_switch, reservation, session
 from evse_daemon.modules.evse_manager.state import ChargerState, PauseReason
 from evse_daemon.modules.evse_manager.work import Work
 from evse_daemon.types.evse_manager import ChargingPausedEVSEReasons, ChargingStateChangedEvent
@@ -68,6 +68,7 @@ def enter_disabled(work: Work) -> None:
     cp.signal_f(work)
     cp.enable_board(work, on=False)
     work.announce("Disabled", **source_details(work))
+    reservation.cancel(work)
 
 
 def enter_idle(work: Work) -> None:

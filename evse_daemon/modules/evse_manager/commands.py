@@ -6,6 +6,7 @@ import typing
 from collections.abc import Callable
 
 from evse_daemon.framework.bus import Implementation
+from evse_daemon.framework.calls import Deferred
 from evse_daemon.interfaces.evse_manager import EvseManager as Interface
 from evse_daemon.modules.evse_manager import events
 from evse_daemon.modules.evse_manager.options import EvseManagerOptions
@@ -31,11 +32,18 @@ class CommandHandlers:
     Args:
         options: the module's options.
         feed: has the core decide on an event; returns a command's result.
+        afterwards: calls back when all that the core wanted before is stored and told.
     """
 
-    def __init__(self, options: EvseManagerOptions, feed: Callable[[events.Event], bool | None]) -> None:
+    def __init__(
+        self,
+        options: EvseManagerOptions,
+        feed: Callable[[events.Event], bool | None],
+        afterwards: Callable[[Callable[[], None]], None],
+    ) -> None:
         self._options = options
         self._feed = feed
+        self._afterwards = afterwards
 
     def register(self, evse: Implementation[Interface]) -> None:
         """Says which command is handled by which function here."""
@@ -65,8 +73,12 @@ class CommandHandlers:
         )
         return Evse(id=options.connector_id, connectors=[connector])
 
-    def enable_disable(self, connector_id: int, cmd_source: EnableDisableSource) -> bool:
-        return self._decide(events.EnableDisable(connector_id, cmd_source))
+    def enable_disable(self, connector_id: int, cmd_source: EnableDisableSource) -> Deferred[bool]:
+        """The answer comes when the entry is stored: what was answered survives a power cut."""
+        enabled = self._decide(events.EnableDisable(connector_id, cmd_source))
+        answer: Deferred[bool] = Deferred()
+        self._afterwards(lambda: answer.resolve(enabled))
+        return answer
 
     def authorize_response(
         self, provided_token: ProvidedIdToken, validation_result: ValidationResult
@@ -77,11 +89,11 @@ class CommandHandlers:
     def withdraw_authorization(self) -> None:
         self._feed(events.Withdraw())
 
-    def reserve(self, reservation_id: int) -> bool:  # noqa: ARG002 - EVerest's argument; no EVSE can be reserved yet
-        return False
+    def reserve(self, reservation_id: int) -> bool:
+        return self._decide(events.Reserve(reservation_id))
 
     def cancel_reservation(self) -> None:
-        """There is nothing to cancel: no EVSE can be reserved yet."""
+        self._feed(events.CancelReservation())
 
     def pause_charging(self) -> bool:
         return self._decide(events.Pause())

@@ -8,7 +8,7 @@ from typing import Any, Literal
 from evse_daemon.framework.errors import Severity
 from evse_daemon.framework.interface import Var
 from evse_daemon.types.authorization import ProvidedIdToken
-from evse_daemon.types.evse_manager import SessionEvent
+from evse_daemon.types.evse_manager import EnableDisableSource, SessionEvent
 
 # Board lane
 
@@ -156,6 +156,13 @@ class StoreSession:
     session_id: str
 
 
+@dataclass(frozen=True, slots=True)
+class SaveTable:
+    """The operator's entries of the table of sources, for the store. What follows in the lane waits for it."""
+
+    entries: tuple[EnableDisableSource, ...]
+
+
 JournalEffect = (
     StartMeter
     | StopMeter
@@ -168,6 +175,7 @@ JournalEffect = (
     | Record
     | Told
     | StoreSession
+    | SaveTable
 )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from evse_daemon.types.evse_manager import EnableDisableSource
 
@@ -38,3 +38,22 @@ def decide(table: Table) -> EnableDisableSource:
 
 def enables(entry: EnableDisableSource) -> bool:
     return entry.enable_state != "Disable"
+
+
+TRANSIENT = frozenset({"FirmwareUpdate", "CSMS"})
+"""Sources that enter their wish anew after a restart, or have none then: theirs is not kept."""
+
+
+def lasting(table: Table) -> tuple[EnableDisableSource, ...]:
+    """The entries that survive a restart, in their order: the operator's."""
+    return tuple(entry for source, entry in table.items() if source not in TRANSIENT and entry != AT_START)
+
+
+def restored(entries: Iterable[EnableDisableSource]) -> Table:
+    """The table after a restart."""
+    return {entry.enable_source: entry for entry in entries}
+
+
+def begun(table: Table) -> Table:
+    """The table with the entry that EVerest makes at the start; an operator's under the same name stays."""
+    return table if AT_START.enable_source in table else update(table, AT_START)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import NamedTuple
 
-from evse_daemon.modules.evse_manager import guards
+from evse_daemon.modules.evse_manager import energy_idle, guards
 from evse_daemon.modules.evse_manager.state import ChargerState, State
 from evse_daemon.types.energy import (
     EnergyFlowRequest,
@@ -61,6 +61,7 @@ def request(
     utc: str,
     *,
     priority: bool,
+    zero_in_idle: bool = False,
 ) -> EnergyFlowRequest | None:
     """The EVSE's energy flow request; None before the board told its capabilities.
 
@@ -71,10 +72,15 @@ def request(
         usage_leaves: the newest sample of the meter on the car's side.
         utc: now, RFC 3339.
         priority: to be handled at once.
+        zero_in_idle: the option request_zero_power_in_idle.
     """
     if state.capabilities is None:
         return None
     limits = _limits(module_id, state.capabilities, state.cable_limit_a, guards.phases(state))
+    if zero_in_idle and energy_idle.wants_nothing(state):
+        limits = _IDLE
+    elif zero_in_idle and state.charger == "ChargingPausedEV":
+        limits = _least(limits)
     return EnergyFlowRequest(
         uuid=module_id,
         node_type="Evse",
@@ -104,6 +110,17 @@ class _Limits(NamedTuple):
     import_leaves: LimitsReq
     export_root: LimitsReq
     export_leaves: LimitsReq
+
+
+_NOTHING = LimitsReq(ac_max_current_A=NumberWithSource(value=0.0, source="Idle"))
+
+_IDLE = _Limits(LimitsReq(), _NOTHING, LimitsReq(), _NOTHING)
+
+
+def _least(limits: _Limits) -> _Limits:
+    """A paused car holds no more than the least from others."""
+    root = limits.import_root
+    return limits._replace(import_root=root.model_copy(update={"ac_max_current_A": root.ac_min_current_A}))
 
 
 @lru_cache(maxsize=64)

@@ -67,6 +67,10 @@ class LimitChanged:
     """How many phases the car may use; None: nobody says."""
     shared_a: float | None = None
     """A limit in watt as the current that all phases together may have."""
+    at_once: bool = False
+    """A rating sets it (a fuse, the board, the cable): where it is lower it may not wait for a random delay."""
+    chance: float = 0.0
+    """A random number in [0, 1), for the length of a random delay."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,6 +204,32 @@ class Tick:
     """A deadline that the state named has come."""
 
 
+@dataclass(frozen=True, slots=True)
+class CommandDelay:
+    """The random delay is switched on or off, or the one that runs is ended."""
+
+    order: Literal["enable", "disable", "cancel"]
+
+
+@dataclass(frozen=True, slots=True)
+class SetDelayDuration:
+    """The longest random delay from now on; 0 is none."""
+
+    max_duration_s: int
+
+
+@dataclass(frozen=True, slots=True)
+class Reserve:
+    """The EVSE is reserved; a negative id stands for whoever has one of the station's reservations."""
+
+    reservation_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class CancelReservation:
+    """The EVSE is not reserved any more."""
+
+
 Event = (
     Boot
     | ExternalReady
@@ -226,4 +256,8 @@ Event = (
     | Tick
     | PhasesAvailable
     | PhasesSwitched
+    | CommandDelay
+    | SetDelayDuration
+    | Reserve
+    | CancelReservation
 )

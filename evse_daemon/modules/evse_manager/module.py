@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import base64
+import random
 import uuid
 from collections import deque
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, assert_never
 
@@ -17,15 +19,31 @@ from evse_daemon.framework.module import Context, Module, Provides, Requires, Re
 from evse_daemon.interfaces.ac_rcd import AcRcd
 from evse_daemon.interfaces.auth_token_provider import AuthTokenProvider
 from evse_daemon.interfaces.connector_lock import ConnectorLock
+from evse_daemon.interfaces.dc_external_derate import DcExternalDerate
 from evse_daemon.interfaces.energy import Energy
 from evse_daemon.interfaces.evse_board_support import EvseBoardSupport
 from evse_daemon.interfaces.evse_manager import EvseManager as EvseManagerInterface
 from evse_daemon.interfaces.kvs import Kvs
 from evse_daemon.interfaces.powermeter import Powermeter as PowermeterInterface
-from evse_daemon.modules.evse_manager import closing, effects, energy_request, events, faults, phase_switch
+from evse_daemon.interfaces.uk_random_delay import UkRandomDelay
+from evse_daemon.modules.evse_manager import (
+    closing,
+    effects,
+    enable_table,
+    energy_request,
+    enforced,
+    events,
+    faults,
+    guards,
+    more_commands,
+    phase_switch,
+    random_delay,
+)
 from evse_daemon.modules.evse_manager.commands import CommandHandlers
+from evse_daemon.modules.evse_manager.kept_table import KeptTable
 from evse_daemon.modules.evse_manager.options import EvseManagerOptions
 from evse_daemon.modules.evse_manager.session_logger import SessionLogger
+from evse_daemon.modules.evse_manager.settings import Settings
 from evse_daemon.modules.evse_manager.state import KernelConfig, Session, State
 from evse_daemon.modules.evse_manager.step import next_deadline_s, step
 from evse_daemon.mqtt.topics import api_var
@@ -33,7 +51,7 @@ from evse_daemon.store import StoreError
 from evse_daemon.types.authorization import IdToken, ProvidedIdToken, ValidationResult
 from evse_daemon.types.board_support_common import BspEvent, ProximityPilot
 from evse_daemon.types.energy import EnforcedLimits
-from evse_daemon.types.evse_board_support import HardwareCapabilities, PowerOnOff
+from evse_daemon.types.evse_board_support import HardwareCapabilities, PowerOnOff, Telemetry
 from evse_daemon.types.evse_manager import StopTransactionRequest
 from evse_daemon.types.iso15118 import EnergyTransferMode
 from evse_daemon.types.powermeter import OCMFIdentificationType, Powermeter, TransactionReq
@@ -61,6 +79,13 @@ FREE_SERVICE = ProvidedIdToken(
 """The token of a charger without authentication (evse_managerImpl.cpp:141)."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Then:
+    """In the journal lane: somebody waits for what stands before it."""
+
+    callback: Callable[[], None]
+
+
 def _begins_session(effect: effects.JournalEffect) -> bool:
     return isinstance(effect, effects.Announce) and effect.event.event == "SessionStarted"
 
@@ -74,6 +99,9 @@ class EvseManager(Module):
     evse = Provides(EvseManagerInterface)
     energy_grid = Provides(Energy)
     token_provider = Provides(AuthTokenProvider)
+    """Publishes nothing: autocharge and contracts need ISO 15118."""
+    random_delay = Provides(UkRandomDelay)
+    dc_external_derate = Provides(DcExternalDerate)
 
     bsp = Requires(EvseBoardSupport)
     ac_rcd = RequiresOptional(AcRcd)
@@ -93,7 +121,7 @@ class EvseManager(Module):
         self._errors: dict[tuple[str, str, str], events.Cause] = {}
         self._timer: Timer | None = None
         self._armed_s: float | None = None
-        self._lane: deque[effects.JournalEffect] = deque()
+        self._lane: deque[effects.JournalEffect | _Then] = deque()
         self._committing: int | None = None
         self._booted = False
         self._session_log = SessionLogger(
@@ -102,9 +130,13 @@ class EvseManager(Module):
         self._done: Callable[[], None] | None = None
         self._told_session = ""
         """Whose start was announced, and whose end was not."""
+        self._saving = 0
+        """Which save of the settings the lane waits for; 0: none."""
+        self._saves = 0
         self._restarting: Timer | None = None
-        self._wait_for_external_ready = self.options.external_ready_to_start_charging
-        self.commands = CommandHandlers(self.options, self.feed)
+        self.commands = CommandHandlers(self.options, self.feed, self._after_lane)
+        self.settings = Settings(context.journal, context.module_id)
+        self._kept_table = KeptTable(self, self.settings)
 
     @property
     def billing_meter(self) -> Client[PowermeterInterface] | None:
@@ -134,7 +166,19 @@ class EvseManager(Module):
             session_logging_path=o.session_logging_path if o.session_logging else None,
             logfile_suffix=o.logfile_suffix,
         )
+        table = enable_table.restored(self._kept_table.read())
+        self.state = State(
+            table=table,
+            decided_by=enable_table.decide(table),
+            delay=random_delay.RandomDelay(
+                enabled=o.uk_smartcharging_random_delay_enable,
+                max_duration_s=o.uk_smartcharging_random_delay_max_duration,
+                at_any_change=o.uk_smartcharging_random_delay_at_any_change,
+            ),
+        )
         self.commands.register(self.evse)
+        more_commands.register_random_delay(self.random_delay, self.feed)
+        more_commands.register_dc_derating(self.dc_external_derate)
         self.energy_grid.handle(Energy.enforce_limits, self._enforce_limits)
         bsp = self.bsp
         bsp.subscribe(EvseBoardSupport.event, self._bsp_event)
@@ -142,7 +186,7 @@ class EvseManager(Module):
         bsp.subscribe(EvseBoardSupport.ac_pp_ampacity, self._proximity)
         bsp.subscribe(EvseBoardSupport.ac_nr_of_phases_available, self._phases_available)
         bsp.subscribe(EvseBoardSupport.request_stop_transaction, self._stop_requested)
-        bsp.subscribe(EvseBoardSupport.telemetry, partial(self.evse.publish, EvseManagerInterface.telemetry))
+        bsp.subscribe(EvseBoardSupport.telemetry, self._telemetry)
         for source, client in (
             ("bsp", bsp),
             ("connector_lock", self.connector_lock),
@@ -191,7 +235,7 @@ class EvseManager(Module):
         # An end that was announced and is tried again is not ended once more.
         ending = {commit.payload["session_id"] for commit in self.state.unstored_ends}
         unfinished = tuple(record for record in unfinished if record["session_id"] not in ending)
-        self.feed(events.Boot(self._wait_for_external_ready, unfinished, untold))
+        self.feed(events.Boot(self.options.external_ready_to_start_charging, unfinished, untold))
         self._request_energy(priority=True)
 
     def feed(self, event: events.Event) -> bool | None:
@@ -281,8 +325,11 @@ class EvseManager(Module):
 
     def _run_lane(self) -> None:
         """Runs journal effects in order; what follows a commit waits for it."""
-        while self._lane and self._committing is None:
+        while self._lane and self._committing is None and not self._saving:
             effect = self._lane.popleft()
+            if isinstance(effect, _Then):
+                effect.callback()
+                continue
             self._session_log.effect(effect)
             match effect:
                 case effects.Commit(request_id, kind, payload):
@@ -307,7 +354,14 @@ class EvseManager(Module):
                         accepted = ValidationResult(authorization_status="Accepted", tariff_messages=[])
                         self.context.inbox.put(self._fed, events.Authorize(FREE_SERVICE, accepted))
                 case effects.Publish(var, value):
-                    self.evse.publish(var, value)
+                    source = self.random_delay if var.interface is UkRandomDelay else self.evse
+                    source.publish(var, value)
+                case effects.SaveTable(entries):
+                    self._saves += 1
+                    self._saving = self._saves
+                    done = partial(self._saved, self._saves)
+                    self._kept_table.write(entries, done)
+                    self.after(self.config.save_s, done)
                 case effects.RaiseError():
                     self.evse.raise_error(
                         effect.type,
@@ -335,6 +389,16 @@ class EvseManager(Module):
                         self.store.call(Kvs.store, key=f"{self.module_id}_session", value=session_id)
                 case _:
                     assert_never(effect)
+
+    def _saved(self, save: int) -> None:
+        if self._saving == save:
+            self._saving = 0
+            self._run_lane()
+
+    def _after_lane(self, callback: Callable[[], None]) -> None:
+        """Calls back when what the lane holds now is done: at once, where it is empty."""
+        self._lane.append(_Then(callback))
+        self._run_lane()
 
     def _committed(self, request_id: int, error: str | None) -> None:
         if self._committing != request_id:
@@ -391,6 +455,11 @@ class EvseManager(Module):
                 self.feed(events.CpChanged(value.event))
             case _:
                 self.log.debug("an event of the board has no meaning here", event_=value.event)
+
+    def _telemetry(self, value: Telemetry) -> None:
+        self.evse.publish(EvseManagerInterface.telemetry, value)
+        if value.plug_temperature_C is not None:
+            self.dc_external_derate.publish(DcExternalDerate.plug_temperature_C, value.plug_temperature_C)
 
     def _capabilities(self, value: HardwareCapabilities) -> None:
         self.feed(events.CapabilitiesChanged(value))
@@ -449,12 +518,16 @@ class EvseManager(Module):
             EvseManagerInterface.enforced_limits, energy_request.within_cable(value, self.state.cable_limit_a)
         )
         phases = value.limits_root_side.ac_max_phase_count
+        max_phases = phases.value if phases is not None else None
+        shared_a = energy_request.shared_a(value, self.options.ac_nominal_voltage)
         self.feed(
             events.LimitChanged(
                 energy_request.limit_a(value),
                 self.clock.now_s() + max(0, value.valid_for),
-                phases.value if phases is not None else None,
-                energy_request.shared_a(value, self.options.ac_nominal_voltage),
+                max_phases,
+                shared_a,
+                at_once=enforced.by_rating(value, shared_a, max_phases or guards.phases(self.state) or 3),
+                chance=random.random(),
             )
         )
 
@@ -466,6 +539,7 @@ class EvseManager(Module):
             self.state.meter if self.powermeter_car_side is not None else None,
             self.context.bus.timestamp(),
             priority=priority,
+            zero_in_idle=self.options.request_zero_power_in_idle,
         )
         if request is not None:
             self.energy_grid.publish(Energy.energy_flow_request, request)
@@ -486,7 +560,8 @@ class EvseManager(Module):
 
     def _tell_done(self) -> None:
         done = self._done
-        if done is not None and closing.done(self.state) and not self._lane and self._committing is None:
+        busy = self._lane or self._committing is not None or self._saving
+        if done is not None and closing.done(self.state) and not busy:
             self._done = None
             done()
 
@@ -510,8 +585,6 @@ class EvseManager(Module):
             "evse_manager/Inoperative", "evse_manager/Internal", description_="Internal/Kernel"
         )
         before = self.state
-        if before.charger != "Starting":
-            self._wait_for_external_ready = False
         for cause in faults.passing(before):
             self.evse.clear_error(cause.type, cause.sub_type)
         self.state = State(
@@ -527,6 +600,10 @@ class EvseManager(Module):
             unstored_ends=tuple(commit for commit in before.unstored_ends if commit.retried),
             retry_store_s=before.retry_store_s,
             phases=phase_switch.after_failure(before.phases),
+            externally_ready=before.externally_ready,
+            delay=random_delay.after_restart(before.delay),
+            reserved=before.reserved,
+            reservation_id=before.reservation_id,
         )
         self.state.session = Session(id=self._told_session)  # Boot ends it
         self._drop_undone()
@@ -542,7 +619,7 @@ class EvseManager(Module):
         kept = [
             effect
             for effect in self._lane
-            if isinstance(effect, effects.ClearError | effects.Publish)
+            if isinstance(effect, effects.ClearError | effects.Publish | effects.SaveTable | _Then)
             or (isinstance(effect, effects.RaiseError) and effect.sub_type in faults.LASTING)
         ]
         self._lane.clear()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -55,11 +55,11 @@ class EvseManagerOptions(ModuleOptions):
     disable_authentication: bool = False
     sae_j2847_2_bpt_enabled: bool = unsupported(False)
     sae_j2847_2_bpt_mode: Literal["V2H", "V2G"] = unsupported("V2G")
-    request_zero_power_in_idle: bool = unsupported(False)
+    request_zero_power_in_idle: bool = False
     external_ready_to_start_charging: bool = False
-    uk_smartcharging_random_delay_enable: bool = unsupported(False)
-    uk_smartcharging_random_delay_max_duration: Integer = unsupported(600)
-    uk_smartcharging_random_delay_at_any_change: bool = unsupported(True)
+    uk_smartcharging_random_delay_enable: bool = False
+    uk_smartcharging_random_delay_max_duration: Annotated[Integer, Field(ge=0)] = 600
+    uk_smartcharging_random_delay_at_any_change: bool = True
     initial_meter_value_timeout_ms: Integer = 5000
     switch_3ph1ph_delay_s: Integer = 10
     switch_3ph1ph_cp_state: Literal["X1", "F"] = "X1"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from evse_daemon.modules.evse_manager import reservation
 from evse_daemon.modules.evse_manager.effects import Record
 from evse_daemon.modules.evse_manager.work import Work
 from evse_daemon.store.records import (
@@ -31,6 +32,7 @@ def started(work: Work) -> dict[str, Any]:
             meter_value=work.meter_value(),
             id_tag=session.token,
             signed_meter_value=session.start_signed,
+            reservation_id=reservation.named(work.state, session.validation),
         )
     )
 

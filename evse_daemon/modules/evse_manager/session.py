@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from evse_daemon.interfaces.evse_manager import EvseManager
-from evse_daemon.modules.evse_manager import closing, faults, guards, records, session_log
+from evse_daemon.modules.evse_manager import closing, faults, guards, records, reservation, session_log
 from evse_daemon.modules.evse_manager.effects import Commit, StartMeter, StopMeter, StoreSession, Told
 from evse_daemon.modules.evse_manager.events import Authorize, Stop
 from evse_daemon.modules.evse_manager.state import Session
@@ -32,6 +32,7 @@ def start_session(work: Work, reason: StartSessionReason) -> None:
     session = work.state.session = Session(id=work.fresh_id)
     if isinstance(work.event, Authorize):
         session.token = work.event.token
+        session.validation = work.event.validation
     work.publish(EvseManager.ev_info, EVInfo())
     work.announce(
         "SessionStarted",
@@ -40,13 +41,16 @@ def start_session(work: Work, reason: StartSessionReason) -> None:
             meter_value=work.meter_value(),
             id_tag=session.token,
             logging_path=session_log.path(work.config, work.utc, session.id),
+            reservation_id=reservation.named(work.state, session.validation),
         ),
     )
     work.publish(EvseManager.selected_protocol, "IEC61851-1")
 
 
 def stop_session(work: Work) -> None:
-    """Ends the session."""
+    """Ends the session; whom the EVSE was reserved for has come and gone."""
+    if work.state.session.authorized:
+        reservation.cancel(work)
     work.publish(EvseManager.ev_info, EVInfo())
     work.announce("SessionFinished", session_finished=SessionFinished(meter_value=work.meter_value()))
     work.publish(EvseManager.selected_protocol, "Unknown")
@@ -168,9 +172,13 @@ def start_committed(work: Work, error: str | None) -> None:
     work.announce(
         "TransactionStarted",
         transaction_started=TransactionStarted(
-            id_tag=session.token, meter_value=work.meter_value(), signed_meter_value=session.start_signed
+            id_tag=session.token,
+            meter_value=work.meter_value(),
+            signed_meter_value=session.start_signed,
+            reservation_id=reservation.named(work.state, session.validation),
         ),
     )
+    reservation.use(work)
 
 
 def abandon_start(work: Work) -> None:

@@ -9,6 +9,7 @@ from typing import Any, Literal
 from evse_daemon.modules.evse_manager import enable_table
 from evse_daemon.modules.evse_manager.effects import Commit
 from evse_daemon.modules.evse_manager.events import Cause, CpState
+from evse_daemon.modules.evse_manager.random_delay import RandomDelay
 from evse_daemon.types.authorization import ProvidedIdToken, ValidationResult
 from evse_daemon.types.evse_board_support import HardwareCapabilities
 from evse_daemon.types.evse_manager import EnableDisableSource, StopTransactionReason
@@ -75,6 +76,8 @@ class KernelConfig:
     logfile_suffix: str = "session_uuid"
     closing_s: float = 8.0
     """How long the end of a transaction may take when the process is told to end."""
+    save_s: float = 5.0
+    """How long an answer waits for the operator's settings to be stored; less than a command's caller waits."""
     retry_in_idle_s: float = 30.0
     """How long an own error lasts that came up without a car, whose leaving would clear it."""
     switch_phases_delay_s: float = 10.0
@@ -231,6 +234,12 @@ class State:
     unfinished_by_s: float | None = None
     close_by_s: float | None = None
     """The process ends: what goes on should be over by then. None: it does not."""
+    externally_ready: bool = False
+    """Somebody outside has said that charging may begin; it is not forgotten when the kernel begins anew."""
+    delay: RandomDelay = field(default_factory=RandomDelay)
+    reserved: bool = False
+    reservation_id: int | None = None
+    """None while it is reserved for whoever has one of the station's reservations."""
     retry_in_idle_s: float | None = None
     """When the own errors that came up without a car are cleared, so that what failed is tried again."""
     phases: Phases = field(default_factory=Phases)

@@ -6,13 +6,14 @@ No clock, no I/O, no logging. An event that does not fit changes nothing. The st
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from evse_daemon.interfaces.evse_manager import EvseManager
 from evse_daemon.modules.evse_manager import (
     charger,
     closing,
     control_pilot,
+    delayed_limit,
     enable_table,
     events,
     faults,
@@ -20,6 +21,7 @@ from evse_daemon.modules.evse_manager import (
     over_current,
     phase_switch,
     records,
+    reservation,
     session,
     unfinished,
 )
@@ -27,9 +29,11 @@ from evse_daemon.modules.evse_manager.effects import (
     AllowPower,
     BoardEffect,
     JournalEffect,
+    SaveTable,
     SetOvercurrentLimit,
     StopMeter,
 )
+from evse_daemon.modules.evse_manager.random_delay import Limit
 from evse_daemon.modules.evse_manager.state import KernelConfig, Session, State
 from evse_daemon.modules.evse_manager.work import Work
 from evse_daemon.types.evse_manager import Limits
@@ -66,6 +70,7 @@ def step(
     _deadlines(work)
     while True:
         before = (work.state.charger, work.state.pilot.power_commanded, work.state.inoperative)
+        reservation.end_if_out_of_order(work)
         charger.settle(work)
         faults.judge(work)
         phase_switch.follow(work)
@@ -90,10 +95,8 @@ def _take_over(work: Work, event: events.Event) -> None:
             _meter_sample(work, event)
         case events.Tick():
             pass
-        case events.LimitChanged(limit_a, until_s, max_phases, shared_a):
-            state.limit_shared_a = shared_a
-            phase_switch.ask(work, max_phases)
-            _limit(work, limit_a, until_s)
+        case events.LimitChanged():
+            _apply_limit(work, delayed_limit.take(work, event), event.valid_until_s)
         case events.CpChanged(cp):
             control_pilot.cp_changed(work, cp)
         case events.ContactorChanged(closed):
@@ -103,6 +106,8 @@ def _take_over(work: Work, event: events.Event) -> None:
         case events.Authorize():
             session.authorize(work, event)
         case events.Withdraw():
+            if state.session.authorized:
+                reservation.cancel(work)
             session.withdraw(work)
         case events.Stop():
             work.reply = session.cancel(work, event)
@@ -111,7 +116,10 @@ def _take_over(work: Work, event: events.Event) -> None:
             if state.session.transaction:
                 state.session.paused_by_user = isinstance(event, events.Pause)
         case events.EnableDisable(connector_id, source):
+            before = enable_table.lasting(state.table)
             state.table = enable_table.update(state.table, source)
+            if enable_table.lasting(state.table) != before:
+                work.journal.append(SaveTable(enable_table.lasting(state.table)))
             state.decided_by = enable_table.decide(state.table)
             state.commanded_connector = connector_id
             work.reply = enable_table.enables(state.decided_by)
@@ -152,9 +160,19 @@ def _take_over(work: Work, event: events.Event) -> None:
         case events.StationEnds():
             closing.begin(work)
         case events.ExternalReady():
-            work.reply = state.waiting_for_external_ready or state.charger != "Starting"
+            state.externally_ready = True
+            work.reply = True
             if state.waiting_for_external_ready:
                 _begin(work)
+        case events.CommandDelay():
+            if delayed_limit.command(work, event):
+                _apply_limit(work, state.delay.wanted, state.limit_until_s)
+        case events.SetDelayDuration(max_duration_s):
+            state.delay = replace(state.delay, max_duration_s=max_duration_s)
+        case events.Reserve(reservation_id):
+            work.reply = reservation.reserve(work, reservation_id)
+        case events.CancelReservation():
+            reservation.cancel(work)
 
 
 def _boot(work: Work, event: events.Boot) -> None:
@@ -191,7 +209,7 @@ def _go_on_booting(work: Work) -> None:
         return
     # Whatever the meter believes to go on is over (EvseManager.cpp:1485).
     work.journal.append(StopMeter(work.next_request_id(), ""))
-    state.waiting_for_external_ready = state.wait_for_external_ready
+    state.waiting_for_external_ready = state.wait_for_external_ready and not state.externally_ready
     work.publish(EvseManager.waiting_for_external_ready, state.waiting_for_external_ready)
     if not state.waiting_for_external_ready:
         _begin(work)
@@ -200,14 +218,15 @@ def _go_on_booting(work: Work) -> None:
 def _begin(work: Work) -> None:
     state = work.state
     state.waiting_for_external_ready = False
-    control_pilot.enable_board(work, on=True)
+    state.delay = replace(state.delay, ready_s=work.now_s)
     if guards.enabled(state):
+        control_pilot.enable_board(work, on=True)
         work.announce("Enabled", **charger.source_details(work))
         charger.enter_idle(work)
     else:
         charger.enter_disabled(work)
     work.publish(EvseManager.ready, True)
-    state.table = enable_table.update(state.table, enable_table.AT_START)
+    state.table = enable_table.begun(state.table)
     state.decided_by = enable_table.decide(state.table)
 
 
@@ -222,6 +241,12 @@ def _meter_sample(work: Work, event: events.MeterSample) -> None:
         return
     state.meter = event.value
     records.sample(work)
+
+
+def _apply_limit(work: Work, limit: Limit, until_s: float) -> None:
+    work.state.limit_shared_a = limit.shared_a
+    phase_switch.ask(work, limit.phases)
+    _limit(work, limit.current_a, until_s)
 
 
 def _limit(work: Work, limit_a: float, until_s: float) -> None:
@@ -266,9 +291,12 @@ def _committed(work: Work, request_id: int, error: str | None) -> None:
 def _deadlines(work: Work) -> None:
     """What is due by now."""
     state, now_s = work.state, work.now_s
-    if state.limit_a > 0.0 and now_s >= state.limit_until_s:
+    if delayed_limit.counts(state) and now_s >= state.limit_until_s:
         state.limit_a = 0.0
+        delayed_limit.lapse(work)
         _tell_limits(work)
+    if delayed_limit.ended(work):
+        _apply_limit(work, state.delay.wanted, state.limit_until_s)
     control_pilot.contactor_deadlines(work)
     control_pilot.lock_deadline(work)
     phase_switch.deadline(work)
@@ -302,7 +330,7 @@ def _retry_in_idle(work: Work) -> None:
 
 def _named_deadlines(config: KernelConfig, state: State) -> Iterator[float]:
     pilot, now = state.pilot, state.session
-    if state.limit_a > 0.0:
+    if delayed_limit.counts(state):
         yield state.limit_until_s
     if pilot.power_commanded and pilot.c1_since_s is not None:
         yield pilot.c1_since_s + config.c1_power_off_s
@@ -322,6 +350,7 @@ def _named_deadlines(config: KernelConfig, state: State) -> Iterator[float]:
         now.request_by_s,
         state.retry_store_s,
         state.unfinished_by_s,
+        state.delay.ends_s,
         state.retry_in_idle_s,
     ):
         if named_s is not None:

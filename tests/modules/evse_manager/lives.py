@@ -53,8 +53,8 @@ class MortalManager(EvseManager):
         self.done: list[Any] = []
         manager = self
 
-        class Lane(deque[fx.JournalEffect]):
-            def popleft(self) -> fx.JournalEffect:
+        class Lane(deque[Any]):
+            def popleft(self) -> Any:
                 manager.count(self[0])
                 return super().popleft()
 

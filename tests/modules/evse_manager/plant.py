@@ -9,6 +9,7 @@ import math
 from collections.abc import Iterable
 from typing import Any
 
+from evse_daemon.interfaces.uk_random_delay import UkRandomDelay
 from evse_daemon.modules.evse_manager import effects as fx
 from evse_daemon.modules.evse_manager import events as ev
 from evse_daemon.modules.evse_manager.pwm import current_for
@@ -23,6 +24,7 @@ from evse_daemon.types.powermeter import (
     TransactionStartResponse,
     TransactionStopResponse,
 )
+from evse_daemon.types.uk_random_delay import CountDown
 from evse_daemon.types.units import Current, Energy
 
 UTC = "2026-03-04T10:15:00.000Z"
@@ -78,6 +80,7 @@ class Grammar:
         self.transaction = False
         self.had_transaction = False
         self.paused: tuple[str, ...] = ()
+        self.reserved = False
         self.owed = ""
         """The session in whose transaction the process died."""
         self.resumed = ""
@@ -121,6 +124,11 @@ class Grammar:
         match event.event:
             case "Enabled" | "Disabled":
                 return
+            case "ReservationStart" | "ReservationEnd":
+                assert not event.uuid, "a reservation is not of a session"
+                assert self.reserved == (event.event == "ReservationEnd"), "reserved twice, or ended twice"
+                self.reserved = not self.reserved
+                return
             case "SessionStarted":
                 assert not self.session, "a session starts within a session"
                 assert event.uuid, "a session without id"
@@ -131,6 +139,7 @@ class Grammar:
             case "TransactionStarted":
                 assert not self.had_transaction, "two transactions in one session"
                 self.transaction = self.had_transaction = True
+                self.reserved = False
             case "PrepareCharging" | "ChargingStarted" | "StoppingCharging" | "ChargingFinished":
                 assert self.transaction, f"{event.event} outside of a transaction"
             case "ChargingPausedEV" | "ChargingPausedEVSE":
@@ -191,6 +200,14 @@ class Plant:
         self.waits_for_commits = False
         """What follows a commit waits until it is answered, as in the shell."""
         self.lane: list[fx.JournalEffect] = []
+        self.held: tuple[float, float | None] | None = None
+        """What a random delay holds (per phase, of all phases); None: none runs."""
+        self.before: tuple[float, float | None] = (0.0, None)
+        """What was allowed before the newest limit came."""
+        self.at_once = False
+        self.delay_until_s = 0.0
+        self.longest_delay_s = 600
+        self.saved: list[fx.SaveTable] = []
         self._ids = 0
         self._told = 0
 
@@ -222,9 +239,16 @@ class Plant:
         *,
         phases: int | None = None,
         shared_a: float | None = None,
+        at_once: bool = False,
+        chance: float = 0.5,
     ) -> None:
+        self.before, self.at_once = self._enforced(), at_once
         self.limit_a, self.limit_until_s, self.shared_a = limit_a, self.now_s + valid_for_s, shared_a
-        self.tell(ev.LimitChanged(limit_a, self.limit_until_s, phases, shared_a))
+        self.tell(ev.LimitChanged(limit_a, self.limit_until_s, phases, shared_a, at_once, chance))
+
+    def set_longest_delay(self, seconds: int) -> None:
+        self.longest_delay_s = seconds
+        self.tell(ev.SetDelayDuration(seconds))
 
     def board_has_phases(self, count: int) -> None:
         """The board has another number of phases now and says so."""
@@ -256,6 +280,8 @@ class Plant:
         self.lane.clear()
         self.pending.clear()
         self.errors.clear()
+        self.grammar.reserved = False
+        self.held, self.before = None, (0.0, None)
         self.state = State()
         self.power_allowed = self.contactor_closed = False
         self.pilot, self.limit_a = "none", 0.0
@@ -280,6 +306,9 @@ class Plant:
         self._ids += 1
         before = self.state
         self.state, wanted = step(self.config, before, event, self.now_s, UTC, f"session-{self._ids}")
+        for effect in wanted.journal:
+            if isinstance(effect, fx.Publish) and effect.var is UkRandomDelay.countdown:
+                self._countdown(effect.value)
         self._board(wanted)
         self.lane.extend(wanted.journal)
         while self.lane and not (
@@ -364,8 +393,24 @@ class Plant:
                         assert not self.power_allowed, "unlocked while power is allowed"
                     self.pending.append(effect)
 
+    def _countdown(self, told: CountDown) -> None:
+        if told.countdown_s == 0:
+            self.held = None
+            return
+        if self.held is None:
+            self.delay_until_s = self.now_s + self.longest_delay_s
+            self.held = self.before if told.current_limit_during_delay_A > 0.0 else (0.0, None)
+        during_a = told.current_limit_during_delay_A
+        assert during_a <= self.held[0], "a delay allows more than was allowed before it"
+        if self.at_once:
+            shared = [a for a in (self.held[1], self.shared_a) if a is not None]
+            self.held = min(self.held[0], self.limit_a), min(shared, default=None)
+            assert during_a <= self.limit_a, "a delay holds more than a rating allows"
+
     def _journal(self, effect: fx.JournalEffect) -> None:
         match effect:
+            case fx.SaveTable():
+                self.saved.append(effect)
             case fx.Announce(event):
                 self.grammar.read(event)
                 self._check_energy(event)
@@ -391,15 +436,21 @@ class Plant:
         causes = (*self.state.causes, *self.state.own_errors)
         return [cause for cause in causes if not cause.type.endswith(WARNINGS)]
 
-    def _allowed_a(self) -> float:
+    def _enforced(self) -> tuple[float, float | None]:
+        """The limit of the energy management, or the one that a random delay holds in its place."""
         if self.now_s >= self.limit_until_s:
-            return 0.0
+            self.held = None
+            return 0.0, None
+        return (self.limit_a, self.shared_a) if self.held is None else self.held
+
+    def _allowed_a(self) -> float:
         rated, phases = self.state.capabilities, self.state.phases
         board_a = rated.max_current_A_import if rated is not None else math.inf
-        allowed_a = min(self.limit_a, board_a)
-        if self.shared_a is not None:
+        limit_a, shared_a = self._enforced()
+        allowed_a = min(limit_a, board_a)
+        if shared_a is not None:
             said = phases.said if phases.said_since else phases.switched_to
-            allowed_a = min(allowed_a, self.shared_a / (phases.wanted or said or 3))
+            allowed_a = min(allowed_a, shared_a / (phases.wanted or said or 3))
         return min(allowed_a, self.cable_a) if self._socket else allowed_a
 
     @property
@@ -413,10 +464,11 @@ class Plant:
 
     def _check_shared(self) -> None:
         """A limit in watt holds on the phases that the board has, whatever it was asked for."""
-        if self.shared_a is None:
+        _, shared_a = self._enforced()
+        if shared_a is None:
             return
         drawn_a = current_for(self.duty) * self.phases
-        assert drawn_a <= self.shared_a + 1e-6, f"{drawn_a} A on {self.phases} phases for {self.shared_a} A"
+        assert drawn_a <= shared_a + 1e-6, f"{drawn_a} A on {self.phases} phases for {shared_a} A"
 
     def _check_power_on(self) -> None:
         state = self.state
@@ -464,6 +516,7 @@ class Plant:
         if isinstance(event, ev.CausesChanged) and self._faults() and charging_before:
             self.fault_while_charging = True
         self.was_charging = self.was_charging or state.charger == "Charging"
+        assert self.held is None or self.now_s <= self.delay_until_s + 1e-3, "a delay never ends"
         assert state.pilot.power_commanded == self.power_allowed
         if self.pilot != "PWM" and state.pilot.cp in ("C", "D") and self.power_allowed:
             self.x1_since_s = self.now_s if self.x1_since_s is None else self.x1_since_s

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -12,9 +13,12 @@ from hypothesis.stateful import run_state_machine_as_test
 from evse_daemon.modules.evse_manager import (
     closing,
     control_pilot,
+    delayed_limit,
     guards,
     phase_switch,
     pwm,
+    random_delay,
+    reservation,
     session,
     step,
     unfinished,
@@ -44,6 +48,7 @@ def always(value: Any) -> Callable[..., Any]:
 
 LIMIT = step._limit
 FOLLOW_LOCK = control_pilot.follow_lock
+NEW_LIMIT = random_delay.new_limit
 
 
 def unlock_at_any_time(work: Work) -> None:
@@ -51,6 +56,11 @@ def unlock_at_any_time(work: Work) -> None:
         control_pilot._request_lock(work, locked=False)
     else:
         FOLLOW_LOCK(work)
+
+
+def hold_more(*arguments: Any, **named: Any) -> random_delay.RandomDelay:
+    delay = NEW_LIMIT(*arguments, **named)
+    return replace(delay, held=replace(delay.held, current_a=delay.held.current_a + 10.0))
 
 
 PLANTED: dict[str, tuple[Any, str, Any, str]] = {
@@ -94,7 +104,10 @@ def test_a_planted_fault_is_found(name: str, monkeypatch: pytest.MonkeyPatch) ->
 
 @pytest.mark.parametrize(
     ("setting", "value", "says"),
-    [("pwm_update_s", 0.0, "PWM changed"), ("c1_power_off_s", 60.0, "more than 6 s")],
+    [
+        ("pwm_update_s", 0.0, "PWM changed"),
+        ("c1_power_off_s", 60.0, "more than 6 s|told to end, and a session goes on"),
+    ],
 )
 def test_a_planted_timing_fault_is_found(
     setting: str, value: float, says: str, monkeypatch: pytest.MonkeyPatch
@@ -112,6 +125,49 @@ def test_power_that_outlives_its_limit_is_found(monkeypatch: pytest.MonkeyPatch)
     plant.advance(3.0)
     with pytest.raises(AssertionError, match="PWM is still on"):
         plant.sample(1.0)
+
+
+DELAYS: dict[str, tuple[Any, str, Any, str]] = {
+    "holds more than was allowed": (random_delay, "new_limit", hold_more, "allows more than was allowed"),
+    "holds more than a fuse allows": (
+        random_delay,
+        "new_limit",
+        lambda *arguments, **named: NEW_LIMIT(*arguments, **{**named, "at_once": False}),
+        "more than a rating allows",
+    ),
+    "does not end": (delayed_limit, "ended", always(False), "never ends|does not serve"),
+}
+
+
+def two_lower_limits(plant: Plant) -> None:
+    """The second by a fuse."""
+    plant.limit(16.0)
+    plant.limit(10.0, at_once=True)
+    plant.advance(1000.0)
+
+
+@pytest.mark.parametrize("name", DELAYS)
+def test_a_delay_that_does_wrong_is_found(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    module, attribute, fault, says = DELAYS[name]
+    plant = Plant()
+    plant.charge()
+    plant.tell(ev.CommandDelay("enable"))
+    plant.advance(10.0)
+    monkeypatch.setattr(module, attribute, fault)
+    with pytest.raises(AssertionError, match=says):
+        two_lower_limits(plant)
+
+
+def test_a_reservation_that_is_not_used_up_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reservation, "use", always(None))
+    plant = Plant()
+    plant.boot()
+    plant.tell(ev.CpChanged("A"))
+    plant.tell(ev.Reserve(7))
+    plant.plug_in()
+    plant.authorize()
+    with pytest.raises(AssertionError, match="reserved twice, or ended twice"):
+        plant.tell(ev.CancelReservation())
 
 
 def test_power_with_an_unlocked_connector_is_found(monkeypatch: pytest.MonkeyPatch) -> None:

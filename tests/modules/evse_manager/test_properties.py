@@ -38,6 +38,8 @@ class KernelMachine(RuleBasedStateMachine):
         board=st.sampled_from([CAPABILITIES, SWITCHES_PHASES, SWITCHES_PHASES, SOCKET]),
         switch_by=st.sampled_from(["X1", "F"]),
         switch_delay_s=st.sampled_from([0.0, 2.0, 10.0]),
+        longest_delay_s=st.sampled_from([None, None, 1, 6, 600]),
+        reserved=st.booleans(),
     )
     def start(
         self,
@@ -49,6 +51,8 @@ class KernelMachine(RuleBasedStateMachine):
         board: HardwareCapabilities,
         switch_by: Any,
         switch_delay_s: float,
+        longest_delay_s: int | None,
+        reserved: bool,
     ) -> None:
         config = KernelConfig(
             has_ventilation=ventilation,
@@ -60,9 +64,14 @@ class KernelMachine(RuleBasedStateMachine):
         self.plant.waits_for_commits = True
         self.plant.boot()
         self.plant.cable(32.0)
+        if longest_delay_s is not None:
+            self.plant.tell(ev.CommandDelay("enable"))
+            self.plant.set_longest_delay(longest_delay_s)
         if begin != "boot":
             self.plant.sample(100.0)
             self.plant.tell(ev.CpChanged("A"))
+            if reserved:
+                self.plant.tell(ev.Reserve(7))
             self._answer_all()
             self.plant.limit(16.0, valid_s)
             self.plant.tell(ev.CpChanged("B"))
@@ -115,9 +124,31 @@ class KernelMachine(RuleBasedStateMachine):
         valid_s=st.sampled_from([1.0, 10.0, 1e6]),
         phases=st.sampled_from([None, 1, 2, 3]),
         shared_a=st.sampled_from([None, None, 13.0, 30.0]),
+        at_once=st.booleans(),
+        chance=st.sampled_from([0.0, 0.3, 0.999]),
     )
-    def limit(self, limit_a: float, valid_s: float, phases: int | None, shared_a: float | None) -> None:
-        self.plant.limit(limit_a, valid_s, phases=phases, shared_a=shared_a)
+    def limit(
+        self,
+        limit_a: float,
+        valid_s: float,
+        phases: int | None,
+        shared_a: float | None,
+        at_once: bool,
+        chance: float,
+    ) -> None:
+        self.plant.limit(limit_a, valid_s, phases=phases, shared_a=shared_a, at_once=at_once, chance=chance)
+
+    @rule(order=st.sampled_from(["enable", "enable", "enable", "disable", "cancel"]))
+    def random_delay(self, order: Any) -> None:
+        self.plant.tell(ev.CommandDelay(order))
+
+    @rule(seconds=st.sampled_from([0, 1, 6, 600]))
+    def longest_delay(self, seconds: int) -> None:
+        self.plant.set_longest_delay(seconds)
+
+    @rule(event=st.sampled_from([ev.Reserve(7), ev.Reserve(8), ev.Reserve(-1), ev.CancelReservation()]))
+    def reservation(self, event: ev.Event) -> None:
+        self.plant.tell(event)
 
     @precondition(lambda self: self.plant.state.charger in ("Charging", "SwitchPhases"))
     @rule(phases=st.sampled_from([1, 3]), shared_a=st.sampled_from([None, 20.0]))

@@ -299,7 +299,6 @@ MISFITS: list[tuple[str, ev.Event, Any]] = [
     ("Disabled", ev.CpChanged("C"), None),
     ("Disabled", ev.Withdraw(), None),
     ("Starting", ev.Authorize(TOKEN, ACCEPTED), None),
-    ("Starting", ev.ExternalReady(), False),
     ("Starting", ev.CpChanged("C"), None),
     ("WaitingForAuthentication", ev.Pause(), False),
     ("WaitingForAuthentication", ev.Stop("Local"), False),

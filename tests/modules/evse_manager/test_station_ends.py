@@ -202,7 +202,8 @@ def test_while_it_stops_for_another_reason_that_reason_stays() -> None:
     life = Site().live()
     assert life.runs(*CHARGING)
     source = EnableDisableSource(enable_source="LocalAPI", enable_state="Disable", enable_priority=1)
-    life.world.call((EVSE, "evse"), Interface.enable_disable, connector_id=1, cmd_source=source)
+    life.world.begin((EVSE, "evse"), Interface.enable_disable, connector_id=1, cmd_source=source)
+    life.world.settle()
     ending = Ending(life)
     assert life.runs(seconds(8))
     assert ending.times == 1

@@ -170,6 +170,25 @@ class Committed:
 
 
 @dataclass(frozen=True, slots=True)
+class LatchesRestored:
+    """Errors that a run before this one has latched and the service has not cleared."""
+
+    latched: tuple[Cause, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ClearLatched:
+    """The service has repaired a latched error; named by its type and, after a slash, its sub type."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class MeterMissing:
+    """The billing meter did not send a value in the time that it has to begin."""
+
+
+@dataclass(frozen=True, slots=True)
 class Tick:
     """A deadline that the state named has come."""
 
@@ -196,5 +215,8 @@ Event = (
     | MeterStarted
     | MeterStopped
     | Committed
+    | LatchesRestored
+    | ClearLatched
+    | MeterMissing
     | Tick
 )

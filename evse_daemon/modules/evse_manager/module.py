@@ -21,9 +21,11 @@ from evse_daemon.interfaces.evse_board_support import EvseBoardSupport
 from evse_daemon.interfaces.evse_manager import EvseManager as EvseManagerInterface
 from evse_daemon.interfaces.kvs import Kvs
 from evse_daemon.interfaces.powermeter import Powermeter as PowermeterInterface
-from evse_daemon.modules.evse_manager import effects, energy_request, events
+from evse_daemon.modules.evse_manager import effects, energy_request, events, latches
 from evse_daemon.modules.evse_manager.commands import CommandHandlers
 from evse_daemon.modules.evse_manager.options import EvseManagerOptions
+from evse_daemon.modules.evse_manager.service import ServiceCommands
+from evse_daemon.modules.evse_manager.settings import LATCHED_ERRORS, Settings
 from evse_daemon.modules.evse_manager.state import KernelConfig, State
 from evse_daemon.modules.evse_manager.step import next_deadline_s, step
 from evse_daemon.store import StoreError
@@ -39,6 +41,9 @@ RESTARTS = 3
 """How often the kernel begins anew after an exception before the EVSE stays off (design rule 9)."""
 
 RESTART_AFTER_S = 2.0
+
+RETRY_SETTINGS_S = 10.0
+"""How long after the settings could not be read they are read again."""
 
 IDENTIFICATION_TYPES: dict[str, OCMFIdentificationType] = {
     "Central": "CENTRAL",
@@ -90,6 +95,8 @@ class EvseManager(Module):
         self._committing: int | None = None
         self._booted = False
         self.commands = CommandHandlers(self.options, self.feed)
+        self.settings = Settings(context.journal, context.module_id)
+        self._carried: tuple[events.Cause, ...] = ()
 
     @property
     def billing_meter(self) -> Client[PowermeterInterface] | None:
@@ -110,8 +117,11 @@ class EvseManager(Module):
             raise_mrec9=o.raise_mrec9,
             simplified_mode_limit_10a=o.hack_simplified_mode_limit_10A,
             inoperative_error_use_vendor_id=o.inoperative_error_use_vendor_id,
+            state_f_after_fault_s=o.state_F_after_fault_ms / 1000,
+            watch_meter=self.billing_meter is not None and o.fail_on_powermeter_errors,
         )
         self.commands.register(self.evse)
+        ServiceCommands(self).register()
         self.energy_grid.handle(Energy.enforce_limits, self._enforce_limits)
         bsp = self.bsp
         bsp.subscribe(EvseBoardSupport.event, self._bsp_event)
@@ -162,8 +172,22 @@ class EvseManager(Module):
             # A run before this one may have left a transaction open: it is found when the store can be read again.
             self.log.error("the journal cannot be read", reason=str(error))  # noqa: TRY400 - the reason says it
             unfinished = ()
+        self._restore_latches()
         self.feed(events.Boot(self.options.external_ready_to_start_charging, unfinished))
+        if self.config.watch_meter and self.state.meter is None:
+            self.feed(events.MeterMissing())
         self._request_energy(priority=True)
+
+    def _restore_latches(self) -> None:
+        carried, self._carried = self._carried, ()
+        try:
+            stored = latches.from_json(self.settings.get(LATCHED_ERRORS))
+        except StoreError as error:
+            self.log.error("the latched errors cannot be read", reason=str(error))  # noqa: TRY400 - as below
+            self.after(RETRY_SETTINGS_S, self._restore_latches)
+            stored = ()
+        if carried or stored:
+            self.feed(events.LatchesRestored(latches.unique((*carried, *stored))))
 
     def feed(self, event: events.Event) -> bool | None:
         """Has the core decide on an event and runs the effects; returns a command's result."""
@@ -171,9 +195,11 @@ class EvseManager(Module):
         state, wanted = step(
             self.config, self.state, event, now_s, self.context.bus.timestamp(), self._fresh_id
         )
-        self.state = state
+        before, self.state = self.state, state
         for effect in wanted.board:
             self._run_board(effect)
+        if state.inoperative != before.inoperative:
+            self._explain(before.inoperative)
         if state.session.id == self._fresh_id:
             self._fresh_id = self._new_session_id()
         if wanted.journal:
@@ -181,6 +207,17 @@ class EvseManager(Module):
             self._run_lane()
         self._arm(now_s)
         return wanted.reply
+
+    def _explain(self, before: tuple[events.Cause, ...]) -> None:
+        known = {latches.key(cause) for cause in before}
+        for cause in self.state.inoperative:
+            if latches.key(cause) not in known:
+                row = latches.row(cause)
+                self.log.warning(
+                    "charging is prevented", error=latches.name(cause), what=row.text, remedy=row.remedy
+                )
+        if not self.state.inoperative:
+            self.log.info("nothing prevents charging any more")
 
     def _arm(self, now_s: float) -> None:
         deadline_s = next_deadline_s(self.config, self.state)
@@ -274,6 +311,16 @@ class EvseManager(Module):
                 case effects.StateEntered(state):
                     if state in ("WaitingForAuthentication", "Finished"):
                         self._request_energy(priority=True)
+                case effects.SaveLatched(request_id, latched):
+                    self._committing = request_id
+                    self.settings.put(
+                        LATCHED_ERRORS,
+                        latches.to_json(latched),
+                        partial(self.context.inbox.put, self._committed, request_id),
+                    )
+                    self.after(self.config.commit_s, partial(self._committed, request_id, "no answer"))
+                case effects.Note(message):
+                    self.log.info(message)
                 case effects.StartMeter():
                     self._start_meter(effect)
                 case effects.StopMeter():
@@ -415,6 +462,10 @@ class EvseManager(Module):
     def recover(self, error: Exception, failures: int) -> bool:
         """The kernel begins anew as after a crash, three times; then the EVSE stays off (design rule 9)."""
         self.make_safe()
+        self._carried = latches.unique((*self._carried, *self.state.latched))
+        for active in self.evse.errors.active:
+            if all((active.type, active.sub_type) != (cause.type, cause.sub_type) for cause in self._carried):
+                self.evse.clear_error(active.type, active.sub_type)
         self.evse.raise_error(
             "evse_manager/Internal", f"the charging kernel failed: {error!r}", sub_type="Kernel"
         )
@@ -428,6 +479,7 @@ class EvseManager(Module):
             capabilities=before.capabilities,
             causes=before.causes,
             meter=before.meter,
+            meter_watch=before.meter_watch,
         )
         self.state.pilot.contactor_closed = before.pilot.contactor_closed
         if failures <= RESTARTS:
@@ -437,4 +489,5 @@ class EvseManager(Module):
     def _restart(self) -> None:
         self.evse.clear_error("evse_manager/Inoperative")
         self.evse.clear_error("evse_manager/Internal", "Kernel")
+        self.state.inoperative = ()  # cleared above: what prevents charging still is raised anew
         self._begin()

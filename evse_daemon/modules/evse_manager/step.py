@@ -10,18 +10,22 @@ from dataclasses import dataclass
 
 from evse_daemon.interfaces.evse_manager import EvseManager
 from evse_daemon.modules.evse_manager import (
+    bcb,
     charger,
     control_pilot,
     enable_table,
     events,
     faults,
     guards,
+    latches,
+    meter_watch,
     session,
 )
 from evse_daemon.modules.evse_manager.effects import (
     AllowPower,
     BoardEffect,
     JournalEffect,
+    Note,
     SetOvercurrentLimit,
 )
 from evse_daemon.modules.evse_manager.state import KernelConfig, State
@@ -85,7 +89,9 @@ def _take_over(work: Work, event: events.Event) -> None:
         case events.LimitChanged(limit_a, until_s):
             _limit(work, limit_a, until_s)
         case events.CpChanged(cp):
+            before = state.pilot.cp
             control_pilot.cp_changed(work, cp)
+            _bcb(work, before)
         case events.ContactorChanged(closed):
             control_pilot.contactor_changed(work, closed)
         case events.CausesChanged(causes):
@@ -127,6 +133,12 @@ def _take_over(work: Work, event: events.Event) -> None:
             faults.raise_own(work, "evse_manager/Internal", message, sub_type="Board")
         case events.Boot():
             _boot(work, event)
+        case events.LatchesRestored(latched):
+            faults.restore(work, latched)
+        case events.ClearLatched(name):
+            latches.clear(work, name)
+        case events.MeterMissing():
+            meter_watch.missing(work)
         case events.ExternalReady():
             work.reply = state.waiting_for_external_ready or state.charger != "Starting"
             if state.waiting_for_external_ready:
@@ -171,7 +183,15 @@ def _meter_sample(work: Work, event: events.MeterSample) -> None:
         and event.value.energy_Wh_import.total < last.energy_Wh_import.total
     ):
         return
+    meter_watch.take(work, event.value)
     state.meter = event.value
+
+
+def _bcb(work: Work, before: events.CpState | None) -> None:
+    """Watches for a car that toggles between B and C while there is no PWM."""
+    pilot = work.state.pilot
+    quiet = pilot.output == "X1" and pilot.plugged
+    work.state.bcb = bcb.follow(work.state.bcb, before, pilot.cp, work.now_s) if quiet else None
 
 
 def _limit(work: Work, limit_a: float, until_s: float) -> None:
@@ -207,6 +227,8 @@ def _force_unlock(work: Work) -> None:
 
 
 def _committed(work: Work, request_id: int, error: str | None) -> None:
+    if latches.saved(work, request_id, error, RETRY_STORE_S):
+        return
     now = work.state.session
     if now.starting == "commit" and request_id == now.request_id:
         session.start_committed(work, error)
@@ -231,22 +253,37 @@ def _deadlines(work: Work) -> None:
         elif now.ending:
             session.meter_stopped(work, None)
     session.retry_ends(work)
+    latches.retry(work)
+    meter_watch.judge(work)
+    if state.bcb is not None and bcb.ended(state.bcb, now_s):
+        if bcb.recognised(state.bcb):
+            work.journal.append(
+                Note(f"the car toggled the control pilot {state.bcb.pulses} times to wake us up")
+            )
+        state.bcb = None
 
 
 def _named_deadlines(config: KernelConfig, state: State) -> Iterator[float]:
     pilot, now = state.pilot, state.session
+    stays_locked = control_pilot.energised(pilot) or bool(state.latched)
     if state.limit_a > 0.0:
         yield state.limit_until_s
     if pilot.power_commanded and pilot.c1_since_s is not None:
         yield pilot.c1_since_s + config.c1_power_off_s
-    if pilot.f_since_s is not None and pilot.lock == "locked" and not control_pilot.energised(pilot):
+    if pilot.f_since_s is not None and pilot.lock == "locked" and not stays_locked:
         yield pilot.f_since_s + config.unlock_in_f_s
+    if state.meter_watch is not None and not meter_watch.is_silent(state):
+        yield state.meter_watch.due_s
+    if state.bcb is not None:
+        yield state.bcb.due_s
     for named_s in (
         pilot.opens_by_s,
         pilot.closes_by_s,
         pilot.lock_by_s,
         now.request_by_s,
         state.retry_store_s,
+        state.retry_latch_s,
+        state.f_until_s,
     ):
         if named_s is not None:
             yield named_s

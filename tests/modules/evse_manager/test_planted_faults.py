@@ -9,7 +9,14 @@ import pytest
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
 
-from evse_daemon.modules.evse_manager import control_pilot, guards, pwm, session, step
+from evse_daemon.modules.evse_manager import (
+    control_pilot,
+    guards,
+    latches,
+    pwm,
+    session,
+    step,
+)
 from evse_daemon.modules.evse_manager import effects as fx
 from evse_daemon.modules.evse_manager import events as ev
 from evse_daemon.modules.evse_manager.work import Work
@@ -61,6 +68,13 @@ PLANTED: dict[str, tuple[Any, str, Any, str]] = {
         unlock_at_any_time,
         "unlocked while",
     ),
+    "a latch that is forgotten": (latches, "latch", always(None), "the service has to clear"),
+    "an error that should last until the car has left": (
+        latches,
+        "_hold",
+        always(None),
+        "has to leave|too often",
+    ),
     "an end that is not told": (
         session,
         "end_transaction",
@@ -80,7 +94,11 @@ def test_a_planted_fault_is_found(name: str, monkeypatch: pytest.MonkeyPatch) ->
 
 @pytest.mark.parametrize(
     ("setting", "value", "says"),
-    [("pwm_update_s", 0.0, "PWM changed"), ("c1_power_off_s", 60.0, "more than 6 s")],
+    [
+        ("pwm_update_s", 0.0, "PWM changed"),
+        ("c1_power_off_s", 60.0, "more than 6 s"),
+        ("state_f_after_fault_s", 0.05, "ended too soon"),
+    ],
 )
 def test_a_planted_timing_fault_is_found(
     setting: str, value: float, says: str, monkeypatch: pytest.MonkeyPatch

@@ -14,7 +14,14 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition,
 from evse_daemon.modules.evse_manager import events as ev
 from evse_daemon.modules.evse_manager.state import KernelConfig
 from evse_daemon.types.evse_manager import EnableDisableSource
-from tests.modules.evse_manager.plant import FAULT, WARNING, Plant
+from tests.modules.evse_manager.plant import (
+    FAULT,
+    SERVICE_FAULT,
+    SERVICE_NAMES,
+    UNPLUG_FAULT,
+    WARNING,
+    Plant,
+)
 
 EXAMPLES = int(os.environ.get("EVSE_KERNEL_EXAMPLES", "120"))
 
@@ -132,6 +139,23 @@ class KernelMachine(RuleBasedStateMachine):
     @rule(causes=st.sampled_from([(FAULT,), (FAULT, WARNING)]))
     def errors_while_charging(self, causes: tuple[ev.Cause, ...]) -> None:
         self.plant.tell(ev.CausesChanged(causes))
+
+    @rule(cause=st.sampled_from([FAULT, FAULT, UNPLUG_FAULT, SERVICE_FAULT]))
+    def an_error_comes_and_goes(self, cause: ev.Cause) -> None:
+        self.plant.tell(ev.CausesChanged((cause,)))
+        self.plant.tell(ev.CausesChanged(()))
+
+    @rule(name=st.sampled_from([*SERVICE_NAMES, "ac_rcd/DC"]))
+    def the_service_clears(self, name: str) -> None:
+        self.plant.tell(ev.ClearLatched(name))
+
+    @precondition(lambda self: self.plant.for_service)
+    @rule()
+    def the_service_repairs(self) -> None:
+        self.plant.tell(ev.CausesChanged(()))
+        self.plant.move_contactor()
+        for name in tuple(self.plant.for_service):
+            self.plant.tell(ev.ClearLatched(name))
 
 
 class CountedMachine(KernelMachine):

@@ -126,8 +126,8 @@ async def _simulate(
         )
         if seen is not None:
             print(
-                f"{seen}\nTwo stations cannot share a prefix. Choose another one:\n"
-                f"  evse-daemon simulate --prefix {topics.name}_2",
+                f"{seen}\nTwo stations cannot share a prefix. Choose another one, for instance:\n"
+                f"  --prefix {topics.name}_2",
                 file=sys.stderr,
             )
             return ExitCode.STATION_ONLINE

@@ -95,8 +95,8 @@ class Var(Generic[T]):
             raise ArgumentError(explain(error, self.name)) from None
 
     def to_jsonable(self, value: T) -> Any:
-        """The value as dicts, lists and scalars; absent fields are left out."""
-        return self.adapter.dump_python(value, mode="json", exclude_none=True)
+        """The value as dicts, lists and scalars; absent fields are left out; raises where its type is wrong."""
+        return self.adapter.dump_python(value, mode="json", exclude_none=True, warnings="error")
 
     def __repr__(self) -> str:
         return f"{self.interface.interface_name}.{self.name}"

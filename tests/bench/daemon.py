@@ -71,10 +71,16 @@ class Daemon:
             if self._unix
             else {"EV_MQTT_BROKER_HOST": broker.host, "EV_MQTT_BROKER_PORT": str(broker.port)}
         )
-        ours = {name: value for name, value in os.environ.items() if not name.startswith(("EV_", "MQTT_"))}
+        ours = {
+            name: value
+            for name, value in os.environ.items()
+            if not name.startswith(("EV_", "MQTT_")) and name != "PYTHONDONTWRITEBYTECODE"
+        }
         return {
             **ours,
             **there,
+            # As where it is installed, nothing is compiled at the start; the tree is left as it is.
+            "PYTHONPYCACHEPREFIX": str(self._folder.parent / "pycache"),
             "EV_MQTT_EVEREST_PREFIX": self.prefix,
             "EV_MQTT_EXTERNAL_PREFIX": f"{self.prefix}_external/",
             "EV_MQTT_DIALECT": self._dialect,

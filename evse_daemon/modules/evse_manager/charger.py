@@ -28,15 +28,15 @@ def settle(work: Work) -> None:
     raise RuntimeError(f"the charger's states do not settle: {work.state.charger}, event {work.event}")
 
 
+def car_gone(work: Work) -> bool:
+    """Whether the session's car was unplugged; another one, or the same again, is not its car any more."""
+    return not work.state.pilot.plugged or work.state.session.car_left
+
+
 def may_not_go_on(work: Work) -> bool:
     """Whether the transaction's preconditions are gone for good."""
     now = work.state.session
-    return (
-        not now.transaction
-        or not now.authorized
-        or not work.state.pilot.plugged
-        or not guards.enabled(work.state)
-    )
+    return not now.transaction or not now.authorized or car_gone(work) or not guards.enabled(work.state)
 
 
 def pause_reasons(work: Work) -> tuple[PauseReason, ...]:
@@ -153,7 +153,7 @@ def run_idle(work: Work) -> None:
         cp.signal_f(work)
         return
     cp.signal_x1(work)
-    if state.pilot.plugged:
+    if state.pilot.plugged and state.pilot.cp in ("B", "C", "D"):
         enter_waiting_for_authentication(work)
 
 
@@ -164,7 +164,7 @@ def run_waiting_for_authentication(work: Work) -> None:
         return  # what was asked of the store must be known before anything else is decided
     if now.transaction:
         enter_prepare_charging(work)
-    elif guards.blocked(state) or not state.pilot.plugged or not guards.enabled(state):
+    elif guards.blocked(state) or car_gone(work) or not guards.enabled(state):
         if now.starting == "meter":
             session.abandon_start(work)
         enter_finished(work)
@@ -259,7 +259,7 @@ def run_finished(work: Work) -> None:
     now = work.state.session
     if now.ending or now.starting is not None:
         return
-    if not work.state.pilot.plugged or not guards.enabled(work.state):
+    if car_gone(work) or not guards.enabled(work.state):
         if now.id:
             session.stop_session(work)
         enter_idle(work)

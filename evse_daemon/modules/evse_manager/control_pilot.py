@@ -26,6 +26,7 @@ def cp_changed(work: Work, cp: CpState | None) -> None:
         pilot.unexpected_f = False
     pilot.cp = cp
     if cp == "A":
+        state.session.car_left = state.session.car_left or pilot.plugged
         pilot.plugged = False
         pilot.simplified = False
         pilot.force_unlocked = False
@@ -118,6 +119,8 @@ def contactor_changed(work: Work, closed: bool) -> None:
             work.board.append(AllowPower(on=False))
     else:
         pilot.opens_by_s = None
+        if pilot.power_commanded and pilot.closes_by_s is None:
+            pilot.closes_by_s = work.now_s + work.config.contactor_closes_s
 
 
 def switch_power(work: Work) -> None:
@@ -187,8 +190,8 @@ def follow_lock(work: Work) -> None:
         allowed = work.state.session.authorized or not config.unlock_when_deauthorized
         wanted = pilot.cp != "B" or config.lock_connector_in_state_b
         want = wanted and allowed and not pilot.force_unlocked
-    elif pilot.cp in ("A", "E"):
-        want = False
+    elif pilot.cp in ("A", "E") or work.state.charger == "Disabled":
+        want = False  # a cable in a socket that is out of service is its owner's
     elif pilot.cp == "F" and pilot.f_since_s is not None:
         late = work.now_s >= pilot.f_since_s + config.unlock_in_f_s
         want = False if late or not pilot.plugged else None
@@ -197,6 +200,13 @@ def follow_lock(work: Work) -> None:
     if want is True and pilot.lock != "locked" and pilot.lock_error is None:
         _request_lock(work, locked=True)
     elif want is False and pilot.lock != "unlocked" and pilot.lock_error is None:
+        _request_lock(work, locked=False)
+
+
+def unlock_now(work: Work) -> None:
+    """Unlocks whatever the pilot shows, also what is unlocked already: somebody stands there and pulls."""
+    pilot = work.state.pilot
+    if not energised(pilot) and not work.state.latched and pilot.lock not in ("locking", "unlocking"):
         _request_lock(work, locked=False)
 
 

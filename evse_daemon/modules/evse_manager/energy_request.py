@@ -44,14 +44,21 @@ def _root(
 
 
 def request(
-    module_id: str, state: State, usage: Powermeter | None, utc: str, *, priority: bool
+    module_id: str,
+    state: State,
+    usage_root: Powermeter | None,
+    usage_leaves: Powermeter | None,
+    utc: str,
+    *,
+    priority: bool,
 ) -> EnergyFlowRequest | None:
     """The EVSE's energy flow request; None before the board told its capabilities.
 
     Args:
         module_id: the node's id in the energy tree.
         state: the kernel's state.
-        usage: the newest sample of the meter on the grid side.
+        usage_root: the newest sample of the meter on the grid side.
+        usage_leaves: the newest sample of the meter on the car's side.
         utc: now, RFC 3339.
         priority: to be handled at once.
     """
@@ -69,7 +76,8 @@ def request(
         children=[],
         priority_request=priority,
         evse_state=EVSE_STATES[state.charger],
-        energy_usage_root=usage,
+        energy_usage_root=usage_root,
+        energy_usage_leaves=usage_leaves,
         schedule_import=[
             ScheduleReqEntry(
                 timestamp=utc,

@@ -6,6 +6,7 @@ from evse_daemon.framework.errors import Severity
 from evse_daemon.modules.evse_manager import error_table, latches
 from evse_daemon.modules.evse_manager.effects import ClearError, RaiseError
 from evse_daemon.modules.evse_manager.events import Cause
+from evse_daemon.modules.evse_manager.state import State
 from evse_daemon.modules.evse_manager.work import Work
 
 INOPERATIVE = "evse_manager/Inoperative"
@@ -48,7 +49,7 @@ def judge(work: Work) -> None:
     """Raises, renews or clears Inoperative so that it names what prevents charging now."""
     state = work.state
     now = (*state.own_errors, *state.causes, *_pilot_faults(work))
-    if not now and not state.active and not state.inoperative:
+    if not (now or state.active or state.held or state.latched or state.inoperative):
         return  # as nearly always
     latches.follow(work, preventing(now))
     causes = preventing((*state.active, *state.held, *state.latched))
@@ -95,16 +96,21 @@ def restore(work: Work, latched: tuple[Cause, ...]) -> None:
     judge(work)
 
 
+def passing(state: State) -> tuple[Cause, ...]:
+    """The kernel's own errors that end when the car has left."""
+    return tuple(cause for cause in state.own_errors if latches.row(cause).latch == "unplug")
+
+
 def clear_own(work: Work, *, only: str | None = None) -> None:
     """Clears the kernel's own errors of one sub type, or all that end when the car has left."""
     state = work.state
     if only is None:
         state.held = ()
-    gone = [
-        c
-        for c in state.own_errors
-        if (latches.row(c).latch == "unplug" if only is None else c.sub_type == only)
-    ]
+    gone = (
+        passing(state)
+        if only is None
+        else tuple(cause for cause in state.own_errors if cause.sub_type == only)
+    )
     state.own_errors = tuple(cause for cause in state.own_errors if cause not in gone)
     work.journal.extend(ClearError(cause.type, cause.sub_type) for cause in gone)
     judge(work)

@@ -15,12 +15,18 @@ def has_socket(state: State) -> bool:
 
 
 def budget_a(state: State, now_s: float) -> float:
-    """The current per phase in ampere that the car may have now; 0 without a limit that is still valid."""
+    """The current per phase in ampere that the car may have now; 0 without a limit that is still valid.
+
+    Never more than the board is built for at present, whoever allows it, nor than the cable in a socket.
+    """
     if not now_s < state.limit_until_s:
         return 0.0
+    current_a = state.limit_a
+    if state.capabilities is not None:
+        current_a = min(current_a, state.capabilities.max_current_A_import)
     if has_socket(state):
-        return min(state.limit_a, state.cable_limit_a or 0.0)
-    return state.limit_a
+        current_a = min(current_a, state.cable_limit_a or 0.0)
+    return current_a
 
 
 def energy_available(state: State, now_s: float) -> bool:

@@ -21,12 +21,12 @@ from evse_daemon.interfaces.evse_board_support import EvseBoardSupport
 from evse_daemon.interfaces.evse_manager import EvseManager as EvseManagerInterface
 from evse_daemon.interfaces.kvs import Kvs
 from evse_daemon.interfaces.powermeter import Powermeter as PowermeterInterface
-from evse_daemon.modules.evse_manager import effects, energy_request, events, latches
+from evse_daemon.modules.evse_manager import effects, energy_request, events, faults, latches
 from evse_daemon.modules.evse_manager.commands import CommandHandlers
 from evse_daemon.modules.evse_manager.options import EvseManagerOptions
 from evse_daemon.modules.evse_manager.service import ServiceCommands
 from evse_daemon.modules.evse_manager.settings import LATCHED_ERRORS, Settings
-from evse_daemon.modules.evse_manager.state import KernelConfig, State
+from evse_daemon.modules.evse_manager.state import KernelConfig, Session, State
 from evse_daemon.modules.evse_manager.step import next_deadline_s, step
 from evse_daemon.store import StoreError
 from evse_daemon.types.authorization import IdToken, ProvidedIdToken, ValidationResult
@@ -63,6 +63,10 @@ FREE_SERVICE = ProvidedIdToken(
 """The token of a charger without authentication (evse_managerImpl.cpp:141)."""
 
 
+def _begins_session(effect: effects.JournalEffect) -> bool:
+    return isinstance(effect, effects.Announce) and effect.event.event == "SessionStarted"
+
+
 class EvseManager(Module):
     """One EVSE: control pilot, sessions, transactions, limits, errors."""
 
@@ -94,9 +98,10 @@ class EvseManager(Module):
         self._lane: deque[effects.JournalEffect] = deque()
         self._committing: int | None = None
         self._booted = False
+        self._restarting: Timer | None = None
+        self._wait_for_external_ready = self.options.external_ready_to_start_charging
         self.commands = CommandHandlers(self.options, self.feed)
         self.settings = Settings(context.journal, context.module_id)
-        self._carried: tuple[events.Cause, ...] = ()
 
     @property
     def billing_meter(self) -> Client[PowermeterInterface] | None:
@@ -173,21 +178,22 @@ class EvseManager(Module):
             self.log.error("the journal cannot be read", reason=str(error))  # noqa: TRY400 - the reason says it
             unfinished = ()
         self._restore_latches()
-        self.feed(events.Boot(self.options.external_ready_to_start_charging, unfinished))
+        ending = {commit.payload["session_id"] for commit in self.state.unstored_ends}
+        unfinished = tuple(record for record in unfinished if record["session_id"] not in ending)
+        self.feed(events.Boot(self._wait_for_external_ready, unfinished))
         if self.config.watch_meter and self.state.meter is None:
             self.feed(events.MeterMissing())
         self._request_energy(priority=True)
 
     def _restore_latches(self) -> None:
-        carried, self._carried = self._carried, ()
         try:
             stored = latches.from_json(self.settings.get(LATCHED_ERRORS))
         except StoreError as error:
             self.log.error("the latched errors cannot be read", reason=str(error))  # noqa: TRY400 - as below
             self.after(RETRY_SETTINGS_S, self._restore_latches)
-            stored = ()
-        if carried or stored:
-            self.feed(events.LatchesRestored(latches.unique((*carried, *stored))))
+            return
+        if stored:
+            self.feed(events.LatchesRestored(stored))
 
     def feed(self, event: events.Event) -> bool | None:
         """Has the core decide on an event and runs the effects; returns a command's result."""
@@ -200,9 +206,9 @@ class EvseManager(Module):
             self._run_board(effect)
         if state.inoperative != before.inoperative:
             self._explain(before.inoperative)
-        if state.session.id == self._fresh_id:
-            self._fresh_id = self._new_session_id()
         if wanted.journal:
+            if any(_begins_session(effect) for effect in wanted.journal):
+                self._fresh_id = self._new_session_id()  # also where the session has ended in the same step
             self._lane.extend(wanted.journal)
             self._run_lane()
         self._arm(now_s)
@@ -435,7 +441,12 @@ class EvseManager(Module):
 
     def _request_energy(self, *, priority: bool) -> None:
         request = energy_request.request(
-            self.module_id, self.state, self.grid_meter, self.context.bus.timestamp(), priority=priority
+            self.module_id,
+            self.state,
+            self.grid_meter,
+            self.state.meter if self.powermeter_car_side is not None else None,
+            self.context.bus.timestamp(),
+            priority=priority,
         )
         if request is not None:
             self.energy_grid.publish(Energy.energy_flow_request, request)
@@ -462,10 +473,6 @@ class EvseManager(Module):
     def recover(self, error: Exception, failures: int) -> bool:
         """The kernel begins anew as after a crash, three times; then the EVSE stays off (design rule 9)."""
         self.make_safe()
-        self._carried = latches.unique((*self._carried, *self.state.latched))
-        for active in self.evse.errors.active:
-            if all((active.type, active.sub_type) != (cause.type, cause.sub_type) for cause in self._carried):
-                self.evse.clear_error(active.type, active.sub_type)
         self.evse.raise_error(
             "evse_manager/Internal", f"the charging kernel failed: {error!r}", sub_type="Kernel"
         )
@@ -473,21 +480,37 @@ class EvseManager(Module):
             "evse_manager/Inoperative", "evse_manager/Internal", description_="Internal/Kernel"
         )
         before = self.state
+        if before.charger != "Starting":
+            self._wait_for_external_ready = False
+        for cause in faults.passing(before):
+            self.evse.clear_error(cause.type, cause.sub_type)
         self.state = State(
             table=before.table,
             decided_by=before.decided_by,
             capabilities=before.capabilities,
             causes=before.causes,
+            own_errors=tuple(cause for cause in before.own_errors if cause not in faults.passing(before)),
+            cable_limit_a=before.cable_limit_a,
             meter=before.meter,
+            last_request_id=before.last_request_id,
+            unstored_ends=before.unstored_ends,
+            retry_store_s=before.retry_store_s,
+            latched=before.latched,
+            latch_request_id=before.latch_request_id,
+            retry_latch_s=before.retry_latch_s,
             meter_watch=before.meter_watch,
         )
         self.state.pilot.contactor_closed = before.pilot.contactor_closed
-        if failures <= RESTARTS:
-            self.after(RESTART_AFTER_S, self._restart)
+        if not before.session.transaction and before.session.starting is None:
+            # The journal does not know it: the core ends it.
+            self.state.session = Session(id=before.session.id)
+        if self._restarting is not None:
+            self._restarting.cancel()
+        self._restarting = self.after(RESTART_AFTER_S, self._restart) if failures <= RESTARTS else None
         return True
 
     def _restart(self) -> None:
+        self.state.inoperative = ()  # what still prevents charging is told anew
         self.evse.clear_error("evse_manager/Inoperative")
         self.evse.clear_error("evse_manager/Internal", "Kernel")
-        self.state.inoperative = ()  # cleared above: what prevents charging still is raised anew
         self._begin()

@@ -59,6 +59,7 @@ def authorize(work: Work, event: Authorize) -> None:
     session.token = event.token
     session.validation = event.validation
     session.authorized = True
+    work.state.pilot.force_unlocked = False
     work.announce("Authorized", authorization_event=AuthorizationEvent(meter_value=work.meter_value()))
 
 
@@ -118,6 +119,8 @@ def meter_started(work: Work, response: TransactionStartResponse | None) -> None
     failed = response is None or response.status == "UNEXPECTED_ERROR"
     if failed and work.config.fail_on_powermeter_errors:
         session.starting = None
+        if response is None:  # it may have begun all the same
+            work.journal.append(StopMeter(work.next_request_id(), session.id))
         reason = "it did not answer" if response is None else (response.error or "it gave no reason")
         faults.raise_own(
             work,

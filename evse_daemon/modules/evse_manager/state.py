@@ -69,6 +69,8 @@ class KernelConfig:
     meter_answers_s: float = 10.0
     commit_s: float = 10.0
     lock_answers_s: float = 10.0
+    retry_in_idle_s: float = 30.0
+    """How long an own error lasts that came up without a car, whose leaving would clear it."""
     state_f_after_fault_s: float = 0.3
     watch_meter: bool = False
     """A billing meter that falls silent prevents charging."""
@@ -132,6 +134,8 @@ class Session:
     pause_reasons: tuple[PauseReason, ...] = ()
     """As announced last."""
     woken_up: bool = False
+    car_left: bool = False
+    """The car was unplugged; one that is plugged in since has a session of its own."""
     resumes: Mapping[str, int] = field(default_factory=dict)
     """How often charging went on after an error, by the error's type."""
 
@@ -166,6 +170,8 @@ class State:
     unstored_ends: tuple[Commit, ...] = ()
     """Ends of transactions that the store has not confirmed."""
     retry_store_s: float | None = None
+    retry_in_idle_s: float | None = None
+    """When the own errors that came up without a car are cleared, so that what failed is tried again."""
     active: tuple[Cause, ...] = ()
     """What prevents charging by itself now, as judged last."""
     held: tuple[Cause, ...] = ()

@@ -116,6 +116,8 @@ def _take_over(work: Work, event: events.Event) -> None:
         case events.CapabilitiesChanged(capabilities):
             state.capabilities = capabilities
             work.publish(EvseManager.hw_capabilities, capabilities)
+            if state.charger != "Starting":
+                _tell_limits(work)
         case events.ProximityChanged(cable_limit_a):
             state.cable_limit_a = cable_limit_a
             _tell_limits(work)
@@ -150,8 +152,12 @@ def _boot(work: Work, event: events.Boot) -> None:
     if work.state.charger != "Starting":
         return
     work.board.append(AllowPower(on=False))
+    if work.state.pilot.contactor_closed:
+        work.state.pilot.opens_by_s = work.now_s + work.config.contactor_opens_s
     work.publish(EvseManager.evse_id, work.config.evse_id)
     _tell_limits(work)
+    if work.state.session.id:  # begun by a kernel that failed, and without a transaction
+        session.stop_session(work)
     for record in event.unfinished:
         session.end_unfinished(work, record)
     work.state.waiting_for_external_ready = event.wait_for_external_ready
@@ -222,8 +228,7 @@ def _force_unlock(work: Work) -> None:
     pilot = work.state.pilot
     pilot.force_unlocked = pilot.plugged
     pilot.lock_error = None
-    if pilot.lock == "unlocked":
-        pilot.lock = "unknown"  # so that it is commanded again: somebody stands there and pulls
+    control_pilot.unlock_now(work)
 
 
 def _committed(work: Work, request_id: int, error: str | None) -> None:
@@ -253,6 +258,7 @@ def _deadlines(work: Work) -> None:
         elif now.ending:
             session.meter_stopped(work, None)
     session.retry_ends(work)
+    _retry_in_idle(work)
     latches.retry(work)
     meter_watch.judge(work)
     if state.bcb is not None and bcb.ended(state.bcb, now_s):
@@ -261,6 +267,18 @@ def _deadlines(work: Work) -> None:
                 Note(f"the car toggled the control pilot {state.bcb.pulses} times to wake us up")
             )
         state.bcb = None
+
+
+def _retry_in_idle(work: Work) -> None:
+    state = work.state
+    if state.charger != "Idle" or not faults.passing(state):
+        state.retry_in_idle_s = None
+    elif state.retry_in_idle_s is None:
+        state.retry_in_idle_s = work.now_s + work.config.retry_in_idle_s
+    elif work.now_s >= state.retry_in_idle_s:
+        state.retry_in_idle_s = None
+        state.pilot.lock_error = None
+        faults.clear_own(work)
 
 
 def _named_deadlines(config: KernelConfig, state: State) -> Iterator[float]:
@@ -282,6 +300,7 @@ def _named_deadlines(config: KernelConfig, state: State) -> Iterator[float]:
         pilot.lock_by_s,
         now.request_by_s,
         state.retry_store_s,
+        state.retry_in_idle_s,
         state.retry_latch_s,
         state.f_until_s,
     ):

@@ -310,7 +310,10 @@ class Plant:
         return [c for c in known if c != WARNING and not c.type.endswith("/VendorWarning")]
 
     def _allowed_a(self) -> float:
-        return self.limit_a if self.now_s < self.limit_until_s else 0.0
+        if self.now_s >= self.limit_until_s:
+            return 0.0
+        rated = self.state.capabilities
+        return min(self.limit_a, rated.max_current_A_import) if rated is not None else self.limit_a
 
     def _check_power_on(self) -> None:
         state = self.state

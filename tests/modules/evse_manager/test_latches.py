@@ -211,6 +211,23 @@ def test_a_weld_outlasts_a_failure_of_the_kernel() -> None:
     assert station.clear_latched(WELDED)["cleared"] is True
 
 
+def test_a_latch_that_could_not_be_stored_outlasts_a_failure_of_the_kernel() -> None:
+    station = supervised()
+    station.charge()
+    station.evse.settings._values = None
+    station.world.journal.settings = unreadable  # type: ignore[method-assign]  # the disk is gone
+    station.fault(MREC17)
+    station.clear(MREC17)
+    crash(station)
+    station.run(5)
+    assert [error.message for error in station.world.active_errors(("connector_1", "evse"))] == [MREC17]
+    assert station.locked
+
+
+def unreadable(evse: str) -> dict[str, Any]:
+    raise StoreError(f"{evse} cannot be read")
+
+
 def test_a_contactor_that_stays_closed_through_a_failure_of_the_kernel_is_found() -> None:
     station = supervised()
     station.charge()

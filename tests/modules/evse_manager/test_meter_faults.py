@@ -108,6 +108,15 @@ def test_a_meter_that_stands_still_while_power_flows_stops_charging_until_the_ca
     assert not plant.errors
 
 
+def test_a_slow_meter_stands_still_only_after_two_cycles() -> None:
+    plant = Metered()
+    plant.samples(3, period_s=100.0, power_w=22_000.0)
+    plant.samples(1, period_s=100.0, power_w=22_000.0, delta_wh=0.0)
+    assert not plant.errors
+    plant.samples(1, period_s=100.0, power_w=22_000.0, delta_wh=0.0)
+    assert FROZEN in plant.errors
+
+
 def test_a_meter_without_a_load_may_stand_still() -> None:
     plant = Metered()
     plant.samples(2000, delta_wh=0.0, power_w=0.0)

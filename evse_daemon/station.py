@@ -41,6 +41,7 @@ class Station:
         self._inboxes: dict[str, Inbox] = {}
         self._tasks: asyncio.TaskGroup | None = None
         self._running: set[asyncio.Task[None]] = set()
+        self._ended = False
 
     def build(self, mqtt: ExternalMqtt) -> None:
         """Constructs, connects and initialises every module.
@@ -96,15 +97,24 @@ class Station:
                 end = self._tasks.create_task(until.wait(), name="until")
                 self.begin()
                 await end
-                self.make_safe()
+                self._end()
                 for task in tuple(self._running):
                     task.cancel()
         finally:
             self._tasks = None
-            self.make_safe()
+            self._end()
+
+    def _end(self) -> None:
+        """The outputs are made safe, and nothing moves a module any more: none can switch anything on again."""
+        self.make_safe()
+        self._ended = True
+        for inbox in self._inboxes.values():
+            inbox.close()
 
     def make_safe(self) -> None:
-        """Has every module command its outputs safe, and waits for nothing else."""
+        """Has every module command its outputs safe, and waits for nothing else; after the end they are."""
+        if self._ended:
+            return
         for module_id, module in self.modules.items():
             self._guarded(module_id, module.make_safe)
         self.bus.settle()
@@ -129,9 +139,12 @@ class Station:
 
     def _failed(self, module_id: str, error: Exception) -> None:
         """An exception left a module: it recovers, or it is cut off and its peers are told."""
-        log.error("a module failed", module=module_id, exc_info=error)
+        module = self.modules.get(module_id)
+        if module is None:
+            log.error("an observer of the bus failed", exc_info=error)
+            return
         self._failures[module_id] += 1
-        module = self.modules[module_id]
+        # It may have to switch power off: before anything is written of it.
         try:
             goes_on = not isinstance(error, InboxOverflowError) and module.recover(
                 error, self._failures[module_id]
@@ -139,6 +152,7 @@ class Station:
         except Exception:
             log.exception("a module could not recover", module=module_id)
             goes_on = False
+        log.error("a module failed", module=module_id, exc_info=error)
         if goes_on or self._inboxes[module_id].closed:
             return
         log.error("a module is switched off: it failed for good", module=module_id)

@@ -16,3 +16,5 @@ class ExitCode(IntEnum):
     """The broker is not reachable, or refuses us."""
     STATION_ONLINE = 5
     """Another station is online under the same prefix."""
+    INTERRUPTED = 130
+    """Ctrl-C before it was started; the shell's own number for SIGINT."""

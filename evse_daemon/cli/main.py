@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import gc
 import os
 import sys
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -20,7 +22,7 @@ examples:
 
 exit status:
   0 done   1 failed   2 wrong usage   3 bad configuration   4 broker not reachable
-  5 another station is online under this prefix
+  5 another station is online under this prefix   130 Ctrl-C before the start was done
 """
 
 
@@ -94,10 +96,27 @@ def parser() -> argparse.ArgumentParser:
     return top
 
 
+def _import_structlog() -> None:
+    """Imports structlog as if there were no rich.
+
+    Where there is one (the simulator's broker brings it), structlog loads it at every start, for tracebacks that are
+    of no use in a log of lines.
+    """
+    if "structlog" in sys.modules or "rich" in sys.modules:
+        return
+    sys.modules["rich"] = None  # type: ignore[assignment]  # this makes its import fail
+    try:
+        import structlog  # noqa: F401 - all others find it loaded
+    finally:
+        del sys.modules["rich"]
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command line; returns the exit status."""
     arguments = parser().parse_args(argv)
+    gc.disable()  # nearly all that is made while starting stays; run_station switches it on again
     try:
+        _import_structlog()
         match arguments.command:
             case "check-config":
                 from evse_daemon.cli.check_config import run as check_config
@@ -111,10 +130,16 @@ def main(argv: Sequence[str] | None = None) -> int:
                 from evse_daemon.cli.run import run
 
                 return run(arguments.config, arguments.state_dir, os.environ)
+    except KeyboardInterrupt:
+        # While it starts; later Ctrl-C ends the station in order. Python would warn of a coroutine that never began.
+        warnings.simplefilter("ignore")
+        return ExitCode.INTERRUPTED
     except BrokenPipeError:
         # Whoever read our output has gone; there is nobody to tell.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return ExitCode.FAILED
+    finally:
+        gc.enable()
 
 
 if __name__ == "__main__":

@@ -108,6 +108,7 @@ async def run_station(
         # What lives now lives long: the collector need not look at it again, and pauses stay short.
         gc.collect()
         gc.freeze()
+        gc.enable()
         await station.supervise(until)
     finally:
         station.make_safe()

@@ -29,6 +29,9 @@ INBOX_LIMIT = 10_000
 BATCH = 64
 """Items handled before the event loop gets its turn."""
 
+OBSERVER = "observer of the bus"
+"""In the place of a module's id, where a tap failed."""
+
 log = structlog.get_logger(__name__)
 
 
@@ -132,6 +135,7 @@ class Bus:
         self.implementations: dict[tuple[str, str], Implementation[Any]] = {}
         self._schedule = schedule
         self._ready: deque[Inbox] = deque()
+        self._seen: deque[tuple[str, tuple[Any, ...]]] = deque()
         self._scheduled = False
 
     def timestamp(self) -> str:
@@ -140,22 +144,50 @@ class Bus:
 
     def wake(self, inbox: Inbox) -> None:
         self._ready.append(inbox)
+        self._soon()
+
+    def show(self, what: Callable[..., None], *of: Any) -> None:
+        """Has the taps see something, in its order, when the modules have nothing to do: a mirror never delays them.
+
+        Args:
+            what: a method of Tap.
+            of: its arguments.
+        """
+        if self.taps:
+            self._seen.append((what.__name__, of))
+            self._soon()
+
+    def settle(self) -> None:
+        """Handles everything that is pending, and what it causes; for tests and for making the outputs safe."""
+        while self._ready or self._seen:
+            while self._ready:
+                self._handle_one()
+            self._show_all()
+
+    def _soon(self) -> None:
         if not self._scheduled:
             self._scheduled = True
             self._schedule(self._pump)
 
-    def settle(self) -> None:
-        """Handles everything that is pending, and what it causes; for tests and for making the outputs safe."""
-        while self._ready:
-            self._handle_one()
-
     def _pump(self) -> None:
         for _ in range(BATCH):
             if not self._ready:
-                self._scheduled = False
-                return
+                break
             self._handle_one()
-        self._schedule(self._pump)
+        self._show_all()
+        if self._ready:
+            self._schedule(self._pump)
+        else:
+            self._scheduled = False
+
+    def _show_all(self) -> None:
+        while self._seen:
+            name, of = self._seen.popleft()
+            for tap in self.taps:
+                try:
+                    getattr(tap, name)(*of)
+                except Exception as error:  # noqa: BLE001 - an observer must not stop what it observes
+                    self.fail(OBSERVER, error)
 
     def _handle_one(self) -> None:
         inbox = self._ready.popleft()
@@ -201,8 +233,7 @@ class Implementation(Generic[I_co]):
                 inbox.put_latest((self, var.name, handler), handler, value)
             else:
                 inbox.put(handler, value)
-        for tap in self.bus.taps:
-            tap.var_published(self, var, value)
+        self.bus.show(Tap.var_published, self, var, value)
 
     def handle(self, command: Command[P, R], handler: Callable[P, R | Deferred[R]]) -> None:
         """Says which function handles a command; its exceptions answer the call as HandlerException."""
@@ -257,8 +288,7 @@ class Implementation(Generic[I_co]):
         return self.bus.call_ids.new()
 
     def call_finished(self, call: Call[Any]) -> None:
-        for tap in self.bus.taps:
-            tap.call_finished(call)
+        self.bus.show(Tap.call_finished, call)
 
     def call_failed(self, call: Call[Any], error: CallError) -> None:
         log.warning(
@@ -273,8 +303,7 @@ class Implementation(Generic[I_co]):
 
     def accept(self, call: Call[Any]) -> None:
         """Takes a call into the module's inbox."""
-        for tap in self.bus.taps:
-            tap.call_made(call)
+        self.bus.show(Tap.call_made, call)
         if self.lost:
             call.fail(CallError("HandlerException", f"module {self.module_id} has failed"))
             return
@@ -308,8 +337,7 @@ class Implementation(Generic[I_co]):
     def _error_changed(self, error: Error) -> None:
         for inbox, handler in self._error_subscribers:
             inbox.put(handler, error)
-        for tap in self.bus.taps:
-            tap.error_changed(self, error)
+        self.bus.show(Tap.error_changed, self, error)
 
 
 class Client(Generic[I_co]):

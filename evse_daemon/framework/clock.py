@@ -32,7 +32,7 @@ class Clock(Protocol):
 
 def timestamp(moment: dt.datetime) -> str:
     """RFC 3339 in UTC with milliseconds, as EVerest writes it (F/lib/date.cpp)."""
-    return moment.strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond // 1000:03d}Z"
+    return moment.isoformat(timespec="milliseconds")[:23] + "Z"
 
 
 class RealClock:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+import os
 import queue
+import select
 import sys
 import threading
 from collections.abc import MutableMapping
@@ -18,11 +20,15 @@ Format = Literal["console", "json"]
 
 
 class LineWriter:
-    """Writes lines to a stream from a thread of its own; ``write`` never waits."""
+    """Writes lines to a stream from a thread of its own; ``write`` never waits.
+
+    It writes past the stream's buffer: a thread that hangs in it would keep its lock, and Python, which flushes
+    stdout and stderr when it ends, would never end.
+    """
 
     def __init__(self, stream: TextIO) -> None:
         self.dropped = 0
-        self._stream = stream
+        self._file = stream.fileno()
         self._lines: queue.Queue[str | None] = queue.Queue(QUEUE_LINES)
         self._thread = threading.Thread(target=self._run, name=f"write {stream.name}", daemon=True)
         self._thread.start()
@@ -44,15 +50,21 @@ class LineWriter:
 
     def _run(self) -> None:
         while (line := self._lines.get()) is not None:
-            try:
-                self._stream.write(line + "\n")
-                if self.dropped:
-                    dropped, self.dropped = self.dropped, 0
-                    self._stream.write(f"… {dropped} lines were dropped: the output was blocked\n")
-                if self._lines.empty():
-                    self._stream.flush()
-            except (OSError, ValueError):
-                continue  # the output is gone; charging goes on without it
+            self._put_out(line)
+            if self.dropped:
+                dropped, self.dropped = self.dropped, 0
+                self._put_out(f"… {dropped} lines were dropped: the output was blocked")
+
+    def _put_out(self, line: str) -> None:
+        data = f"{line}\n".encode("utf-8", "replace")
+        try:
+            while data:
+                try:
+                    data = data[os.write(self._file, data) :]
+                except BlockingIOError:  # whoever shares this terminal or pipe has made it so
+                    select.select([], [self._file], [])
+        except OSError:
+            return  # the output is gone; charging goes on without it
 
 
 class _QueueLogger:
@@ -87,7 +99,12 @@ def configure(level: str, format_: Format, stream: TextIO | None = None) -> Line
     renderer: Any = (
         structlog.processors.JSONRenderer(sort_keys=True)
         if format_ == "json"
-        else structlog.dev.ConsoleRenderer(colors=(stream or sys.stderr).isatty(), pad_event_to=0)
+        else structlog.dev.ConsoleRenderer(
+            colors=(stream or sys.stderr).isatty(),
+            pad_event_to=0,
+            # What rich makes of one, where it is installed, shows local variables: tokens and passwords too.
+            exception_formatter=structlog.dev.plain_traceback,
+        )
     )
     processors: list[Any] = [
         structlog.processors.add_log_level,

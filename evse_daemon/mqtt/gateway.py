@@ -158,9 +158,9 @@ class Gateway:
         if self._subscriber is not None:
             await self._subscriber.stop()
         self._calls.close()
-        if self._dialect.ready_delivery.retain:
-            for topic in self._ready:
-                self._sender.event(topic, already(_EMPTY), self._dialect.ready_delivery, Rank.KEEP)
+        self._bus.settle()  # what the modules have said last, and these answers
+        for topic in self._retained():
+            self._sender.event(topic, already(_EMPTY), _PRESENCE, Rank.KEEP)
         self._sender.event(self._topics.status, already(_OFFLINE), _PRESENCE, Rank.KEEP)
         await self._sender.stop(timeout_s)
 
@@ -226,6 +226,16 @@ class Gateway:
         render = partial(to_json, message)
         self._ready[topic] = render
         self._sender.newest(topic, render, self._dialect.ready_delivery)
+
+    def _retained(self) -> list[str]:
+        """The topics on which the broker keeps what this run has said."""
+        found = [*self._ready] if self._dialect.ready_delivery.retain else []
+        return found + [
+            self._topics.var(source.module_id, source.implementation_id, name)
+            for source in self._bus.implementations.values()
+            for name in source.last_values
+            if self._dialect.var_delivery(source.interface.vars[name]).retain
+        ]
 
     def _connected(self) -> None:
         """A connection is made: what waits goes out, and behind it the present state.

@@ -146,6 +146,11 @@ class EvManager(Module):
         self.car = simulation.modify(self.car, self._parse(value))
 
     def on_enable_message(self, message: Message) -> None:
+        if message.payload not in ("true", "false"):
+            self._limited_log.warning(
+                "enable", "neither true nor false: ignored", topic=message.topic, payload=message.payload[:60]
+            )
+            return
         self.enable(message.payload == "true")
 
     def on_execute_message(self, message: Message) -> None:
@@ -228,6 +233,8 @@ class EvManager(Module):
             raise RejectedError(str(error)) from None
         for reason in script.skipped:
             self._limited_log.warning("statement", "statement skipped", reason=reason)
+        if not script.statements:
+            raise RejectedError("the script has no statement that can be executed")
         return script.statements
 
     def _plugin_script(self) -> tuple[Statement, ...]:

@@ -26,6 +26,8 @@ class BenchBoard(YetiSimulator):
     def __init__(self, context: Context) -> None:
         super().__init__(context)
         self.power_commanded = False
+        self.signalled_ns = 0
+        """When ``signal`` last published."""
         self.commanded_ns = 0
         """When allow_power_on was last handled."""
         self.commanded: Callable[[], None] = lambda: None
@@ -41,13 +43,16 @@ class BenchBoard(YetiSimulator):
 
     def signal(self, event: Event) -> None:
         """The board has seen something on the control pilot."""
-        self.board_support.publish(EvseBoardSupport.event, BspEvent(event=event))
+        value = BspEvent(event=event)
+        self.signalled_ns = time.perf_counter_ns()
+        self.board_support.publish(EvseBoardSupport.event, value)
 
     def allow_power_on(self, value: PowerOnOff) -> None:
         self.commanded_ns = time.perf_counter_ns()
         if value.allow_power_on != self.power_commanded:
             self.power_commanded = value.allow_power_on
-            self.signal("PowerOn" if value.allow_power_on else "PowerOff")
+            contactor: Event = "PowerOn" if value.allow_power_on else "PowerOff"
+            self.board_support.publish(EvseBoardSupport.event, BspEvent(event=contactor))
             options = self.options
             current_a = 16.0 if value.allow_power_on else 0.0
             self.measurement = measure(

@@ -37,7 +37,7 @@ async def main(topic: str, envelope: str, qos: int, address: list[str]) -> None:
         def through_the_socket(factory: Any, *_: Any, **__: Any) -> Any:
             return loop.create_unix_connection(factory, path)
 
-        loop.create_connection = through_the_socket  # type: ignore[method-assign]
+        loop.create_connection = through_the_socket  # type: ignore[method-assign, assignment]
         address = ["localhost", "1883"]
     client = gmqtt.Client("echo", clean_session=True)
     client.on_message = partial(answer, envelope, qos)

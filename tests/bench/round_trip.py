@@ -51,7 +51,7 @@ def _compare(broker: Mosquitto, folder: Path, qos: int, *, unix: bool) -> Iterat
         {topic: 1e6 * quantile(found, part) for topic, found in took_s.items()} for part in (0.5, 0.99)
     )
     yield Row(
-        f"round trip, QoS {qos}, {where}: × echo",
+        f"round trip, QoS {qos}, {where}: of the echo",
         p50[ours] / p50[bare],
         "",
         RATIO_AIM,

@@ -51,6 +51,7 @@ def test_the_start_in_the_documented_dialect() -> None:
         station.bench.publish(Bench.level, 1)
         station.bench.publish(Bench.level, 2)
         station.bench.publish(Bench.note, 7)
+        station.bus.settle()
         await station.start()
         await settle(station)
         assert broker.will == Will(STATUS, b"offline", 1, retain=True)
@@ -209,6 +210,7 @@ def test_a_long_outage_is_bounded_and_keeps_session_events() -> None:
         with capture_logs() as logs:
             for number in range(12_000):
                 station.bench.publish(Bench.note, number)
+            station.bus.settle()
         assert station.gateway.waiting == 10_000
         assert station.gateway.dropped > 2000
         assert [line["event"] for line in logs] == [

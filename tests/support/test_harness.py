@@ -76,8 +76,9 @@ def test_a_fake_refuses_what_it_has_no_answer_for() -> None:
 def test_a_published_value_that_breaks_its_type_fails_the_test(world: World) -> None:
     world.start()
     board = world.bus.implementations["board", "main"]
+    board.publish(EvseBoardSupport.ac_nr_of_phases_available, 4)
     with pytest.raises(ValueError, match="less than or equal"):
-        board.publish(EvseBoardSupport.ac_nr_of_phases_available, 4)
+        world.settle()
 
 
 def test_a_message_that_nobody_hears_fails_the_test(world: World) -> None:

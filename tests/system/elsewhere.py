@@ -7,11 +7,14 @@ With a ``-`` after the port there is no Mosquitto on this machine, as far as the
 import sys
 
 from evse_daemon.cli.main import main
-from evse_daemon.mqtt import find_broker as finder
 
+try:
+    from evse_daemon.mqtt import find_broker as finder
+except KeyboardInterrupt:
+    sys.exit(130)
 place = sys.argv[1]
 assert finder.find_broker.__kwdefaults__ is not None
 finder.find_broker.__kwdefaults__["port"] = int(place.rstrip("-"))
 if place.endswith("-"):
-    finder.find_mosquitto = lambda: None
+    vars(finder)["find_mosquitto"] = lambda: None
 sys.exit(main(sys.argv[2:]))

@@ -13,6 +13,7 @@ from typing import IO
 
 import psutil
 
+import simulators
 from evse_daemon.config import environment
 from tests.support.brokers import Mosquitto
 
@@ -121,7 +122,7 @@ class Daemon:
         os.killpg(self.process.pid, signal.SIGINT)
 
     def kill(self) -> None:
-        """kill -9."""
+        """As kill -9 does."""
         self.process.kill()
         self.process.wait()
 
@@ -136,7 +137,25 @@ class Daemon:
                 self.process.wait()
 
 
+def where(broker: Mosquitto) -> list[str]:
+    """The arguments that name a broker."""
+    return ["--broker", f"{broker.host}:{broker.port}"]
+
+
+def configuration(folder: Path, port: int) -> Path:
+    """The built-in configuration with a broker in it."""
+    text = Path(simulators.__file__).with_name("config-sim.yaml").read_text("utf-8")
+    file = folder / "config.yaml"
+    broker = f"settings:\n  mqtt_broker_host: 127.0.0.1\n  mqtt_broker_port: {port}\n"
+    file.write_text(broker + text, "utf-8")
+    return file
+
+
+def run(folder: Path, broker: Mosquitto) -> list[str]:
+    """The arguments of ``evse-daemon run`` on a broker, with its configuration and state in a folder."""
+    return ["run", str(configuration(folder, broker.port)), "--state-dir", str(folder / "state")]
+
+
 def simulate(folder: Path, broker: Mosquitto, *arguments: str, speed: float = 10) -> Daemon:
     """``evse-daemon simulate`` on a broker that is named."""
-    where = f"{broker.host}:{broker.port}"
-    return Daemon(folder, ["simulate", "--broker", where, "--speed", f"{speed:g}", *arguments])
+    return Daemon(folder, ["simulate", *where(broker), "--speed", f"{speed:g}", *arguments])

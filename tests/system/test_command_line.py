@@ -16,6 +16,7 @@ import psutil
 import pytest
 
 from evse_daemon.cli.exit_codes import ExitCode
+from evse_daemon.mqtt.topics import api_var
 from tests.support.brokers import MISSING, Mosquitto, free_port, mosquitto_binary
 from tests.system.clients import (
     CARSIM,
@@ -24,18 +25,22 @@ from tests.system.clients import (
     POWER_COMMAND,
     SESSION,
     TOPICS,
-    WHOLE,
     Client,
 )
 from tests.system.conftest import Start
-from tests.system.processes import ELSEWHERE, START_S, Daemon, clean_environment, until
+from tests.system.processes import (
+    ELSEWHERE,
+    START_S,
+    Daemon,
+    clean_environment,
+    configuration,
+    run,
+    until,
+    where,
+)
 
 needs_mosquitto = pytest.mark.skipif(mosquitto_binary() is None, reason=MISSING)
 AT_ONCE_S = 2.0
-
-
-def where(broker: Mosquitto) -> list[str]:
-    return ["--broker", f"{broker.host}:{broker.port}"]
 
 
 def port_is_free(port: int) -> bool:
@@ -47,18 +52,18 @@ def port_is_free(port: int) -> bool:
 
 
 def test_it_refuses_to_publish_beside_a_live_station(mosquitto: Mosquitto, start: Start) -> None:
-    first = start(["simulate", *where(mosquitto), "--speed", "10"])
-    first.says("Enabled")
+    start(["simulate", *where(mosquitto), "--speed", "10"])
     with Client(mosquitto.port, "#") as client:
+        client.wait_available()
+        first_heard = client.mark()
         second = start(["simulate", *where(mosquitto)])
-        assert second.ended() == ExitCode.STATION_ONLINE == 5
+        assert second.ended() == 5
         assert "a station is online there" in second.err
-        assert "evse-daemon simulate --prefix everest_2" in second.err
+        assert "--prefix everest_2" in second.err
         assert "Traceback" not in second.err
-        client.publish(CARSIM, SESSION)
-        client.wait_event("SessionFinished")
-        assert client.events() == WHOLE
-        assert [message.payload for message in client.on(TOPICS.status)] == ["online"]
+        client.wait(api_var("evse_manager", "session_info"), since=client.mark())
+        assert client.events(first_heard) == []
+        assert client.on(TOPICS.status, first_heard) == []
     third = start(["simulate", *where(mosquitto), "--prefix", "everest_2"])
     third.says("-t 'everest_2/#'")
     third.says("Enabled")
@@ -92,25 +97,15 @@ def test_a_configured_broker_that_does_not_answer_ends_it_at_once(
         case "socket":
             daemon = start(["simulate", "--socket", str(tmp_path / "nothing.sock")])
         case _:
-            config = configuration(tmp_path, port)
-            daemon = start(["run", str(config), "--state-dir", str(tmp_path / "state")])
-    assert daemon.ended(START_S) == ExitCode.BROKER == 4
+            daemon = start(
+                ["run", str(configuration(tmp_path, port)), "--state-dir", str(tmp_path / "state")]
+            )
+    assert daemon.ended(START_S) == 4
     assert ("nothing.sock" if how == "socket" else f"127.0.0.1:{port}") in daemon.err
     assert "EV_MQTT_BROKER_HOST" in daemon.err
     assert "Traceback" not in daemon.err
     assert len(daemon.err.strip().splitlines()) <= 3
     assert daemon.out == ""
-
-
-def configuration(folder: Path, port: int) -> Path:
-    """The built-in configuration with a broker in it."""
-    import simulators
-
-    text = Path(simulators.__file__).with_name("config-sim.yaml").read_text("utf-8")
-    file = folder / "config.yaml"
-    broker = f"settings:\n  mqtt_broker_host: 127.0.0.1\n  mqtt_broker_port: {port}\n"
-    file.write_text(broker + text, "utf-8")
-    return file
 
 
 @pytest.mark.parametrize("command", ["run", "simulate", "check-config"])
@@ -121,7 +116,7 @@ def test_a_bad_configuration_is_refused_with_each_problem_and_its_line(
     text = file.read_text("utf-8").replace("fuse_limit_A: 32", "fuse_limit_A: lots")
     file.write_text(text.replace("module_id: yeti_driver", "module_id: yeti_diver", 1), "utf-8")
     daemon = start([command, *(["--config"] if command == "simulate" else []), str(file)])
-    assert daemon.ended() == ExitCode.CONFIGURATION == 3
+    assert daemon.ended() == 3
     said = daemon.out if command == "check-config" else daemon.err
     for words in ("yeti_diver", "fuse_limit_A", f"{file}:"):
         assert words in said
@@ -133,7 +128,7 @@ def test_a_bad_configuration_is_refused_with_each_problem_and_its_line(
 )
 def test_wrong_usage(arguments: list[str], start: Start) -> None:
     daemon = start(arguments)
-    assert daemon.ended() == ExitCode.USAGE == 2
+    assert daemon.ended() == 2
     assert "usage: evse-daemon" in daemon.err
 
 
@@ -165,7 +160,7 @@ def test_ctrl_c_in_a_session_ends_it_within_2_s_and_leaves_nothing_running(start
         daemon.ctrl_c()
         assert daemon.ended(AT_ONCE_S) == ExitCode.OK, daemon.describe()
         assert time.monotonic() - pressed_s < AT_ONCE_S
-        assert [heard.payload for heard in client.on(TOPICS.status, since)] == ["offline"]
+        assert client.wait(TOPICS.status, since=since).payload == "offline"
         off = client.on(POWER_COMMAND, since)
         assert off
         assert not any(heard.data["args"]["value"]["allow_power_on"] for heard in off)
@@ -177,10 +172,11 @@ def test_ctrl_c_in_a_session_ends_it_within_2_s_and_leaves_nothing_running(start
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_the_status_is_offline_and_ready_is_gone_after_the_end(
-    number: signal.Signals, mosquitto: Mosquitto, start: Start
+    number: signal.Signals, mosquitto: Mosquitto, start: Start, tmp_path: Path
 ) -> None:
-    daemon = start(["simulate", *where(mosquitto), "--speed", "10"])
-    daemon.says("Enabled")
+    daemon = start(run(tmp_path, mosquitto))
+    with Client(mosquitto.port, "#") as client:
+        client.wait_available()
     daemon.process.send_signal(number)
     assert daemon.ended(AT_ONCE_S) == ExitCode.OK
     with Client(mosquitto.port, "#") as late:
@@ -192,19 +188,21 @@ def test_the_status_is_offline_and_ready_is_gone_after_the_end(
 
 
 @needs_mosquitto
-@pytest.mark.parametrize("after_s", [0.0, 0.3, 0.6])
+@pytest.mark.parametrize("after_s", [0.1, 0.25, 0.4, 0.55])
 def test_ctrl_c_while_it_starts(after_s: float, start: Start) -> None:
     port = free_port()
     daemon = start([str(port), "simulate"], program=ELSEWHERE)
     until(lambda: psutil.Process(daemon.process.pid).cpu_times().user > 0.05)
     time.sleep(after_s)  # to hit it at some place, whichever
     daemon.ctrl_c()
-    daemon.ended(AT_ONCE_S + 1)
+    # Python may end itself by the signal: the shell shows 130 for both.
+    assert daemon.ended(AT_ONCE_S) in {ExitCode.OK, ExitCode.INTERRUPTED, -signal.SIGINT}, daemon.describe()
+    assert daemon.err == ""
     assert port_is_free(port)
-    assert children_of_none(daemon) == []
+    assert left_behind(daemon) == []
 
 
-def children_of_none(daemon: Daemon) -> list[int]:
+def left_behind(daemon: Daemon) -> list[int]:
     """Processes that an ended daemon has left in its group."""
     found = []
     for process in psutil.process_iter():
@@ -249,7 +247,7 @@ def blocked() -> Iterator[int]:
 def test_a_blocked_output_does_not_delay_a_power_off_nor_the_end(
     mosquitto: Mosquitto, start: Start, blocked: int
 ) -> None:
-    daemon = start(["simulate", *where(mosquitto), "--speed", "10", "--log-level", "debug"], output=blocked)
+    daemon = start(["simulate", *where(mosquitto), "--speed", "20", "--log-level", "debug"], output=blocked)
     with Client(mosquitto.port, "#") as client:
         client.wait_event("Enabled", timeout_s=START_S)
         client.publish(CARSIM, LONG_SESSION)
@@ -271,7 +269,7 @@ def test_a_blocked_output_does_not_delay_a_power_off_nor_the_end(
 def test_a_reader_that_goes_away_ends_nothing(mosquitto: Mosquitto, start: Start) -> None:
     """evse-daemon simulate | head -1."""
     reading, writing = os.pipe()
-    daemon = start(["simulate", *where(mosquitto), "--speed", "10"], output=writing)
+    daemon = start(["simulate", *where(mosquitto), "--speed", "20"], output=writing)
     os.close(writing)
     assert os.read(reading, 100).startswith(b"Broker: the configured broker")
     os.close(reading)

@@ -10,6 +10,7 @@ from evse_daemon.framework.bus import Client
 from evse_daemon.framework.clock import timestamp
 from evse_daemon.framework.errors import Error
 from evse_daemon.framework.module import Message, Module
+from evse_daemon.framework.rate_limit import RateLimitedLog
 from evse_daemon.interfaces.evse_manager import EvseManager
 from evse_daemon.modules.api import commands, payloads, session_info
 from evse_daemon.modules.api.options import ApiOptions
@@ -38,6 +39,7 @@ class EvseApi:
         self._inoperative: set[str] = set()
         self._lost = False
         self._ready = False
+        self._seldom = RateLimitedLog(api.log)
 
     def init(self) -> None:
         client = self._client
@@ -120,13 +122,15 @@ class EvseApi:
     def _command(self, name: str, handler: Callable[[str], None]) -> None:
         def received(message: Message) -> None:
             if not self._ready:
-                self._api.log.warning("the EVSE is not ready: command ignored", topic=message.topic)
+                self._seldom.warning(
+                    ("not ready", name), "the EVSE is not ready: command ignored", topic=message.topic
+                )
                 return
             try:
                 handler(message.payload)
             except commands.PayloadError as error:
-                self._api.log.warning(
-                    "not understood: command ignored", topic=message.topic, problem=str(error)
+                self._seldom.warning(
+                    name, "not understood: command ignored", topic=message.topic, problem=str(error)
                 )
 
         self._api.mqtt.subscribe(api_command(self.evse, name), self._api.context.inbox, received)

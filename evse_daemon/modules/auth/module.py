@@ -17,6 +17,7 @@ from evse_daemon.framework.module import (
     RequiresMany,
     RequiresOptional,
 )
+from evse_daemon.framework.rate_limit import RateLimitedLog
 from evse_daemon.interfaces.auth import Auth as AuthInterface
 from evse_daemon.interfaces.auth_token_provider import AuthTokenProvider
 from evse_daemon.interfaces.auth_token_validator import AuthTokenValidator
@@ -72,6 +73,7 @@ class Auth(Module):
         self._ready = False
         self._timer: Timer | None = None
         self._timer_at_s: float | None = None
+        self._seldom = RateLimitedLog(self.log)
 
     def init(self) -> None:
         options = self.options
@@ -142,7 +144,9 @@ class Auth(Module):
 
     def _on_token(self, token: ProvidedIdToken) -> None:
         if not self._ready:
-            self.log.warning("a token came before the station was ready: ignored", token=redacted(token))
+            self._seldom.warning(
+                "early", "a token came before the station was ready: ignored", token=redacted(token)
+            )
             return
         self._on(auth_state.TokenProvided(token))
 
@@ -162,7 +166,9 @@ class Auth(Module):
         return next(effect.result for effect in effects if isinstance(effect, auth_state.Reply))
 
     def _reserve_now(self, request: Reservation) -> ReservationResult:
-        self.log.warning("reservations are not supported", reservation_id=request.reservation_id)
+        self._seldom.warning(
+            "reservation", "reservations are not supported", reservation_id=request.reservation_id
+        )
         return "Rejected"
 
     def _cancel_reservation(self, reservation_id: int) -> bool:  # noqa: ARG002 - there is none
@@ -195,7 +201,7 @@ class Auth(Module):
             case auth_state.Withdraw(index):
                 self.evse_manager[index].call(EvseManager.withdraw_authorization)
             case auth_state.Note(text, token, evse_id):
-                self.log.warning(text, token=redacted(token) if token else None, evse=evse_id)
+                self._seldom.warning(text, text, token=redacted(token) if token else None, evse=evse_id)
             case auth_state.Reply():
                 pass  # answered by the command's handler
 

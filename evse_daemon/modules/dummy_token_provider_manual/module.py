@@ -7,6 +7,7 @@ from typing import Annotated
 from pydantic import Field, ValidationError
 
 from evse_daemon.framework.module import Context, Message, Module, ModuleOptions, Provides
+from evse_daemon.framework.rate_limit import RateLimitedLog
 from evse_daemon.interfaces.auth_token_provider import AuthTokenProvider
 from evse_daemon.mqtt.topics import api_command
 from evse_daemon.types.authorization import ProvidedIdToken
@@ -26,6 +27,7 @@ class DummyTokenProviderManual(Module):
         super().__init__(context)
         options = context.implementation_options["main"]
         assert isinstance(options, MainOptions)
+        self._seldom = RateLimitedLog(self.log)
         self._topic = options.mqtt_topic or api_command(context.module_id, "provide")
 
     def init(self) -> None:
@@ -36,7 +38,8 @@ class DummyTokenProviderManual(Module):
             token = ProvidedIdToken.model_validate_json(message.payload)
         except ValidationError as error:
             problems = error.errors(include_url=False, include_context=False, include_input=False)
-            self.log.warning(
+            self._seldom.warning(
+                "payload",
                 "not a token: ignored",
                 topic=message.topic,
                 problems=[

@@ -46,10 +46,12 @@ def share(tree: Tree, terms: Terms) -> dict[str, Grant]:
     buyers = [_Buyer(node, terms) for node in tree.evses]
     buyers.sort(key=lambda buyer: buyer.node.request.evse_state in WITHOUT_CAR)
     buying = [buyer for buyer in buyers if buyer.buy_minimum()]
-    for _ in range(MAX_ROUNDS - 1):
-        buying = [buyer for buyer in buying if buyer.buy_slice(terms.slice_a)]
-        if not buying:
+    for rounds_left in range(MAX_ROUNDS - 1, 0, -1):
+        if len(buying) == 1:
+            # Whoever is alone need not take turns.
+            buying[0].buy_slice(rounds_left * terms.slice_a)
             break
+        buying = [buyer for buyer in buying if buyer.buy_slice(terms.slice_a)]
     return {buyer.node.uuid: buyer.grant() for buyer in buyers}
 
 
@@ -63,11 +65,18 @@ class _Buyer:
         self._phase_source = _joined(limit.source for limit in limited if limit.value == self._phases)
         self._phases_limited = bool(limited)
         self._power_per_a = self._phases * terms.nominal_voltage_v
-        self._is_ac = any(above.bounds.current is not None for above in node.path)
+        self._limits_a = [
+            (above, above.bounds.current.value) for above in node.path if above.bounds.current is not None
+        ]
+        self._limits_w = [
+            (above, above.bounds.power.value)
+            for above in node.path
+            if above.bounds.power is not None and self._power_per_a > 0
+        ]
 
     def buy_minimum(self) -> bool:
         """Takes the smallest useful current, if there is that much; False where there is not."""
-        if self._phases <= 0 or not self._is_ac or self._left_a() < self._min_a - ROUNDING_A:
+        if self._phases <= 0 or not self._limits_a or self._left_a() < self._min_a - ROUNDING_A:
             return False
         self._buy(self._min_a)
         return True
@@ -106,8 +115,12 @@ class _Buyer:
             above.sold_w += amount_a * self._power_per_a
 
     def _left_a(self) -> float:
-        left = (left_a for above in self.node.path for left_a, _ in self._left_at(above))
-        return min(left, default=math.inf)
+        left_a = math.inf
+        for node, limit_a in self._limits_a:
+            left_a = min(left_a, limit_a - node.sold_a)
+        for node, limit_w in self._limits_w:
+            left_a = min(left_a, (limit_w - node.sold_w) / self._power_per_a)
+        return left_a
 
     def _left_at(self, node: Node) -> list[tuple[float, str]]:
         """What a node has left, in A, by each of its limits, with the limit's source."""

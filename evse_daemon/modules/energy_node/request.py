@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import datetime as dt
 from dataclasses import dataclass
+from functools import lru_cache
 
 from evse_daemon.framework.clock import timestamp
 from evse_daemon.types.energy import (
@@ -99,11 +100,16 @@ def without_priority(request: EnergyFlowRequest) -> EnergyFlowRequest:
 
 
 def _own_entry(fuse: Fuse, now: dt.datetime) -> ScheduleReqEntry:
+    return _entry_of_hour(fuse, now.replace(minute=0, second=0, microsecond=0))
+
+
+@lru_cache(maxsize=64)
+def _entry_of_hour(fuse: Fuse, hour: dt.datetime) -> ScheduleReqEntry:
+    """The same for an hour, and asked for every second."""
     limits = LimitsReq(
         ac_max_current_A=NumberWithSource(value=fuse.limit_a, source=fuse.source),
         ac_max_phase_count=IntegerWithSource(value=fuse.phase_count, source=fuse.source),
     )
-    hour = now.replace(minute=0, second=0, microsecond=0)
     return ScheduleReqEntry(timestamp=timestamp(hour), limits_to_root=limits, limits_to_leaves=limits)
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+from typing import NamedTuple
+
 from evse_daemon.modules.evse_manager.state import ChargerState, State
 from evse_daemon.types.energy import (
     EnergyFlowRequest,
@@ -62,14 +65,9 @@ def request(
         utc: now, RFC 3339.
         priority: to be handled at once.
     """
-    capabilities = state.capabilities
-    if capabilities is None:
+    if state.capabilities is None:
         return None
-    source = f"{module_id}/evse_board_support_caps"
-    max_a, max_source = capabilities.max_current_A_import, source
-    if state.cable_limit_a is not None and state.cable_limit_a < max_a:
-        max_a, max_source = state.cable_limit_a, f"{module_id}/pp_ampacity"
-    none = NumberWithSource(value=0.0, source=f"{module_id}/no_discharging")
+    limits = _limits(module_id, state.capabilities, state.cable_limit_a)
     return EnergyFlowRequest(
         uuid=module_id,
         node_type="Evse",
@@ -80,31 +78,51 @@ def request(
         energy_usage_leaves=usage_leaves,
         schedule_import=[
             ScheduleReqEntry(
-                timestamp=utc,
-                limits_to_root=_root(
-                    capabilities,
-                    max_source,
-                    max_a,
-                    capabilities.min_current_A_import,
-                    (capabilities.min_phase_count_import, capabilities.max_phase_count_import),
-                ),
-                limits_to_leaves=LimitsReq(ac_max_current_A=NumberWithSource(value=max_a, source=max_source)),
+                timestamp=utc, limits_to_root=limits.import_root, limits_to_leaves=limits.import_leaves
             )
         ],
         schedule_export=[
             ScheduleReqEntry(
-                timestamp=utc,
-                limits_to_root=_root(
-                    capabilities,
-                    source,
-                    capabilities.max_current_A_export,
-                    capabilities.min_current_A_export,
-                    (capabilities.min_phase_count_export, capabilities.max_phase_count_export),
-                ),
-                limits_to_leaves=LimitsReq(ac_max_current_A=none, total_power_W=none),
+                timestamp=utc, limits_to_root=limits.export_root, limits_to_leaves=limits.export_leaves
             )
         ],
         schedule_setpoints=[],
+    )
+
+
+class _Limits(NamedTuple):
+    """Of both directions and both sides; they seldom change, and a request is made every second."""
+
+    import_root: LimitsReq
+    import_leaves: LimitsReq
+    export_root: LimitsReq
+    export_leaves: LimitsReq
+
+
+@lru_cache(maxsize=64)
+def _limits(module_id: str, capabilities: HardwareCapabilities, cable_limit_a: float | None) -> _Limits:
+    source = f"{module_id}/evse_board_support_caps"
+    max_a, max_source = capabilities.max_current_A_import, source
+    if cable_limit_a is not None and cable_limit_a < max_a:
+        max_a, max_source = cable_limit_a, f"{module_id}/pp_ampacity"
+    none = NumberWithSource(value=0.0, source=f"{module_id}/no_discharging")
+    return _Limits(
+        _root(
+            capabilities,
+            max_source,
+            max_a,
+            capabilities.min_current_A_import,
+            (capabilities.min_phase_count_import, capabilities.max_phase_count_import),
+        ),
+        LimitsReq(ac_max_current_A=NumberWithSource(value=max_a, source=max_source)),
+        _root(
+            capabilities,
+            source,
+            capabilities.max_current_A_export,
+            capabilities.min_current_A_export,
+            (capabilities.min_phase_count_export, capabilities.max_phase_count_export),
+        ),
+        LimitsReq(ac_max_current_A=none, total_power_W=none),
     )
 
 

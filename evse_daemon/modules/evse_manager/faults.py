@@ -48,16 +48,18 @@ def _pilot_faults(work: Work) -> list[Cause]:
 def judge(work: Work) -> None:
     """Raises, renews or clears Inoperative so that it names what prevents charging now."""
     state = work.state
-    now = (*state.own_errors, *state.causes, *_pilot_faults(work))
+    reported = {cause.type for cause in state.causes}
+    seen = [cause for cause in _pilot_faults(work) if cause.type not in reported]
+    now = (*state.own_errors, *state.causes, *seen)
     if not (now or state.active or state.held or state.latched or state.inoperative):
-        return  # as nearly always
+        return  # the usual case, on the way of every event
     latches.follow(work, preventing(now))
-    causes = preventing((*state.active, *state.held, *state.latched))
-    if causes == state.inoperative:
-        return
-    if state.inoperative:
-        work.journal.append(ClearError(INOPERATIVE))
+    before, causes = state.inoperative, preventing((*state.active, *state.held, *state.latched))
     state.inoperative = causes
+    if {(cause.type, cause.sub_type) for cause in before} == {(c.type, c.sub_type) for c in causes}:
+        return
+    if before:
+        work.journal.append(ClearError(INOPERATIVE))
     if not causes:
         return
     first = causes[0]

@@ -23,9 +23,9 @@ def budget_a(state: State, now_s: float) -> float:
         return 0.0
     current_a = state.limit_a
     if state.capabilities is not None:
-        current_a = min(current_a, state.capabilities.max_current_A_import)
+        current_a = min(current_a, max(0.0, state.capabilities.max_current_A_import))
     if has_socket(state):
-        current_a = min(current_a, state.cable_limit_a or 0.0)
+        current_a = min(current_a, max(0.0, state.cable_limit_a or 0.0))  # in this order NaN is 0
     return current_a
 
 

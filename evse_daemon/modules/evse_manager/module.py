@@ -336,6 +336,8 @@ class EvseManager(Module):
 
     def _committed(self, request_id: int, error: str | None) -> None:
         if self._committing != request_id:
+            if error is None:  # later than we waited, but durable: it need not be stored again
+                self.feed(events.Committed(request_id))
             return
         self._committing = None
         if error is not None:
@@ -502,7 +504,7 @@ class EvseManager(Module):
         )
         self.state.pilot.contactor_closed = before.pilot.contactor_closed
         if not before.session.transaction and before.session.starting is None:
-            # The journal does not know it: the core ends it.
+            # The journal does not know this session: the core ends it at Boot.
             self.state.session = Session(id=before.session.id)
         if self._restarting is not None:
             self._restarting.cancel()

@@ -6,6 +6,7 @@ import json
 from typing import TYPE_CHECKING
 
 from evse_daemon.framework.module import Message
+from evse_daemon.framework.rate_limit import RateLimitedLog
 from evse_daemon.modules.evse_manager import events, latches
 from evse_daemon.mqtt.topics import service_command, service_response
 
@@ -22,6 +23,7 @@ class ServiceCommands:
 
     def __init__(self, evse: EvseManager) -> None:
         self._evse = evse
+        self._seldom = RateLimitedLog(evse.log)
         context = evse.context
         self._topic = service_command(context.station, context.module_id, CLEAR_LATCHED_ERROR)
         self._response = service_response(context.station, context.module_id, CLEAR_LATCHED_ERROR)
@@ -36,8 +38,8 @@ class ServiceCommands:
             self._evse.feed(events.ClearLatched(name))
             self._evse.log.warning("the service has cleared a latched error", error=name)
         else:
-            self._evse.log.warning(
-                "a latched error is not cleared", error=name[:LONGEST_NAME], reason=refusal
+            self._seldom.warning(
+                "refused", "a latched error is not cleared", error=name[:LONGEST_NAME], reason=refusal
             )
         answer = {"error": name[:LONGEST_NAME], "cleared": refusal is None, "reason": refusal or ""}
         self._evse.mqtt.publish(self._response, json.dumps(answer), qos=1)

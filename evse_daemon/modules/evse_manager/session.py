@@ -259,7 +259,10 @@ def end_unfinished(work: Work, record: Mapping[str, Any]) -> None:
     Unlike EVerest's, the events carry the old session's id, and the session is finished too.
     """
     session_id = str(record["session_id"])
-    meter = work.state.meter or Powermeter.model_validate_json(json.dumps(record["meter_value"]))
+    meter = Powermeter.model_validate_json(json.dumps(record["meter_value"]))
+    last = work.state.meter
+    if last is not None and last.energy_Wh_import.total >= meter.energy_Wh_import.total:
+        meter = last  # else the meter has begun anew, and its first value is the best that is known
     finished = TransactionFinished(meter_value=meter, reason="PowerLoss")
     work.journal.append(StopMeter(work.next_request_id(), session_id))
     current, work.state.session = work.state.session, Session(id=session_id)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-import copy
-from typing import Any
+import dataclasses
+from collections.abc import Callable
+from operator import attrgetter
+from typing import Any, TypeVar
 
 from evse_daemon.framework.interface import Var
 from evse_daemon.modules.evse_manager.effects import (
@@ -17,12 +19,23 @@ from evse_daemon.modules.evse_manager.effects import (
     StopMeter,
 )
 from evse_daemon.modules.evse_manager.events import Event
-from evse_daemon.modules.evse_manager.state import ChargerState, KernelConfig, State
+from evse_daemon.modules.evse_manager.state import ChargerState, KernelConfig, Pilot, Session, State
 from evse_daemon.types.evse_manager import SessionEvent, SessionEventEnum
 from evse_daemon.types.powermeter import Powermeter
 from evse_daemon.types.units import Energy
 
 __all__ = ["Work"]
+
+T = TypeVar("T")
+
+
+def _copier(cls: type[T]) -> Callable[[T], T]:
+    """A shallow copy of a dataclass; copy.copy goes by pickle's protocol, and takes four times as long."""
+    values = attrgetter(*(field.name for field in dataclasses.fields(cls)))  # type: ignore[arg-type]
+    return lambda original: cls(*values(original))
+
+
+_copy_state, _copy_pilot, _copy_session = _copier(State), _copier(Pilot), _copier(Session)
 
 
 class Work:
@@ -45,9 +58,9 @@ class Work:
         self.now_s = now_s
         self.utc = utc
         self.fresh_id = fresh_id
-        self.state = copy.copy(state)
-        self.state.pilot = copy.copy(state.pilot)
-        self.state.session = copy.copy(state.session)
+        self.state = _copy_state(state)
+        self.state.pilot = _copy_pilot(state.pilot)
+        self.state.session = _copy_session(state.session)
         self.board: list[BoardEffect] = []
         self.journal: list[JournalEffect] = []
         self.reply: bool | None = None

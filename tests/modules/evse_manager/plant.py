@@ -5,6 +5,7 @@ The checks restate docs/invariants.md in their own words and use none of the ker
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from evse_daemon.modules.evse_manager import effects as fx
@@ -42,6 +43,7 @@ CAPABILITIES = HardwareCapabilities(
 )
 
 WARNING = ev.Cause("bsp", "evse_board_support/MREC3HighTemperature", "", "Low")
+WARNINGS = ("MREC3HighTemperature", "MREC18CableOverTempDerate", "VendorWarning")
 FAULT = ev.Cause("ac_rcd", "ac_rcd/DC", "", "High", "direct current found")
 UNPLUG_FAULT = ev.Cause("ac_rcd", "ac_rcd/Selftest", "", "High", "it lasts until the car has left")
 SERVICE_FAULT = ev.Cause("bsp", "evse_board_support/MREC17EVSEContactorFault", "", "High", "it may be welded")
@@ -50,6 +52,18 @@ SERVICE_NAMES = (SERVICE_FAULT.type, "evse_manager/Internal/ContactorWelded")
 
 def meter(total_wh: float) -> Powermeter:
     return Powermeter(timestamp=UTC, energy_Wh_import=Energy(total=total_wh))
+
+
+def named(event: SessionEvent) -> str:
+    """A session event's name, with its reason or reasons where it has any: ChargingPausedEVSE(NoEnergy,UserPause)."""
+    reasons: list[str] = []
+    if event.charging_paused_evse is not None:
+        reasons = list(event.charging_paused_evse.reasons or [])
+    elif event.transaction_finished is not None:
+        reasons = [event.transaction_finished.reason or ""]
+    elif event.session_started is not None:
+        reasons = [event.session_started.reason]
+    return f"{event.event}({','.join(reasons)})" if reasons else event.event
 
 
 class Grammar:
@@ -118,6 +132,8 @@ class Plant:
         self.x1_since_s: float | None = None
         self.limit_a = 0.0
         self.limit_until_s = 0.0
+        self.cable_a = math.inf
+        """What the cable in a socket is rated for; infinite where it is fixed."""
         self.total_wh = 0.0
         self.grammar = Grammar()
         self.energy_wh: float | None = None
@@ -152,6 +168,11 @@ class Plant:
         self.limit_a, self.limit_until_s = limit_a, self.now_s + valid_for_s
         self.tell(ev.LimitChanged(limit_a, self.limit_until_s))
 
+    def cable(self, rating_a: float | None) -> None:
+        """The board reads the proximity resistor of the cable in the socket, or cannot."""
+        self.cable_a = rating_a or 0.0
+        self.tell(ev.ProximityChanged(rating_a))
+
     def advance(self, seconds: float) -> None:
         """Lets time pass, with a Tick at each deadline that the kernel names."""
         end_s = self.now_s + seconds
@@ -167,14 +188,8 @@ class Plant:
 
     @property
     def names(self) -> list[str]:
-        """The session events so far, a pause with its reasons."""
-        found = []
-        for event in self.events:
-            reasons = event.charging_paused_evse.reasons if event.charging_paused_evse else None
-            finished = event.transaction_finished.reason if event.transaction_finished else None
-            extra = ",".join(reasons) if reasons else finished
-            found.append(f"{event.event}({extra})" if extra else event.event)
-        return found
+        """The session events so far, with the reason where there is one."""
+        return [named(event) for event in self.events]
 
     def news(self) -> list[str]:
         """The session events since this was asked last."""
@@ -306,14 +321,15 @@ class Plant:
             self.f_since_s = None
 
     def _faults(self) -> list[ev.Cause]:
-        known = (*self.state.causes, *self.state.own_errors)
-        return [c for c in known if c != WARNING and not c.type.endswith("/VendorWarning")]
+        causes = (*self.state.causes, *self.state.own_errors)
+        return [cause for cause in causes if not cause.type.endswith(WARNINGS)]
 
     def _allowed_a(self) -> float:
         if self.now_s >= self.limit_until_s:
             return 0.0
         rated = self.state.capabilities
-        return min(self.limit_a, rated.max_current_A_import) if rated is not None else self.limit_a
+        board_a = rated.max_current_A_import if rated is not None else math.inf
+        return min(self.limit_a, self.cable_a, board_a)
 
     def _check_power_on(self) -> None:
         state = self.state

@@ -85,7 +85,7 @@ def test_b_after_anything_without_a_car_is_a_car_that_is_plugged_in(before: Any)
     """E after A, too, where the real one never notices the car."""
     plant = idle(before)
     plant.tell(ev.CpChanged("B"))
-    assert plant.news() == ["SessionStarted", "AuthRequired"]
+    assert plant.news() == ["SessionStarted(EVConnected)", "AuthRequired"]
     assert not plant.state.pilot.simplified
 
 
@@ -93,7 +93,7 @@ def test_b_after_anything_without_a_car_is_a_car_that_is_plugged_in(before: Any)
 def test_c_at_once_is_a_car_without_a_switch_for_b(before: Any) -> None:
     plant = idle(before, simplified_mode_limit_10a=True)
     plant.tell(ev.CpChanged("C"))
-    assert plant.news() == ["SessionStarted", "AuthRequired"]
+    assert plant.news() == ["SessionStarted(EVConnected)", "AuthRequired"]
     plant.authorize()
     assert plant.duty == pytest.approx(10 / 60)
     assert plant.contactor_closed

@@ -142,34 +142,34 @@ def test_a_station_whose_meter_falls_silent_is_inoperative_until_it_speaks() -> 
     station.charge()
     station.meter_period_s = None
     station.run(5)
-    assert station.errors == [NAME, "evse_manager/Inoperative"]
-    assert not station.closed
+    assert station.raised == [NAME, "evse_manager/Inoperative"]
+    assert not station.contactor_closed
     station.meter_period_s = 1.0
     station.run(2)
-    assert station.errors == []
-    assert station.closed
+    assert station.raised == []
+    assert station.contactor_closed
 
 
 def test_a_meter_that_never_spoke_prevents_charging_until_it_does() -> None:
     """What would be billed is the difference to a value that nobody knows."""
     station = FaultyStation(meter_period_s=None)
     station.run(3)
-    assert "Enabled" not in station.events, "it has 5 s to begin"
+    assert "Enabled" not in station.names, "it has 5 s to begin"
     station.run(2)
-    assert station.errors == [NAME, "evse_manager/Inoperative"]
+    assert station.raised == [NAME, "evse_manager/Inoperative"]
     station.meter_period_s = 1.0
     station.run(2)
-    assert station.errors == []
+    assert station.raised == []
     station.charge()
 
 
 def test_meters_may_fail_where_the_operator_says_so() -> None:
-    station = FaultyStation(meter_period_s=None, options={"fail_on_powermeter_errors": False})
+    station = FaultyStation(meter_period_s=None, fail_on_powermeter_errors=False)
     station.run(6)
     station.charge()
     station.run(30)
-    assert station.errors == []
-    assert station.closed
+    assert station.raised == []
+    assert station.contactor_closed
 
 
 def test_a_meter_that_spoke_in_time_after_all_is_not_missing() -> None:

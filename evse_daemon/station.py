@@ -70,6 +70,7 @@ class Station:
                 mapping=entry.mapping,
                 implementation_mappings=entry.implementation_mappings,
                 state_dir=self.config.daemon.state_dir,
+                station=self.config.settings.mqtt_everest_prefix.strip("/"),
             )
             self.modules[module_id] = entry.cls(contexts[module_id])
         for module_id, entry in self.config.modules.items():

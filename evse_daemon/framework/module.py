@@ -108,6 +108,8 @@ class Context:
     mapping: Mapping | None = None
     implementation_mappings: dict[str, Mapping] = field(default_factory=dict)
     state_dir: Path | None = None
+    station: str = "everest"
+    """The station's name on a shared broker: the everest prefix without slash."""
 
 
 class Provides(Generic[I]):

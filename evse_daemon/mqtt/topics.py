@@ -84,6 +84,15 @@ def api_var(evse: str, name: str) -> str:
     return f"everest_api/{evse}/var/{name}"
 
 
+def service_command(station: str, evse: str, name: str) -> str:
+    """A command for the service technician: of this daemon alone, so not in EVerest's tree."""
+    return f"evse_daemon/{station}/{evse}/cmd/{name}"
+
+
+def service_response(station: str, evse: str, name: str) -> str:
+    return f"{service_command(station, evse, name)}/response"
+
+
 def api_command(evse: str, name: str) -> str:
     return f"everest_api/{evse}/cmd/{name}"
 

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from evse_daemon.modules.evse_manager import control_pilot as cp
-from evse_daemon.modules.evse_manager import faults, guards, phase_switch, reservation, session
+from evse_daemon.modules.evse_manager import fault_signal, faults, guards, phase_switch, reservation, session
 from evse_daemon.modules.evse_manager.state import ChargerState, PauseReason
 from evse_daemon.modules.evse_manager.work import Work
 from evse_daemon.types.evse_manager import ChargingPausedEVSEReasons, ChargingStateChangedEvent
@@ -249,13 +249,14 @@ def run_paused_ev(work: Work) -> None:
 
 
 def run_paused_evse(work: Work) -> None:
-    if may_not_go_on(work):
+    reasons = pause_reasons(work)
+    held = fault_signal.signalling(work, reasons)
+    if not held and may_not_go_on(work):
         enter_stopping_charging(work)
         return
-    reasons = pause_reasons(work)
-    if not reasons:
+    if not held and not reasons:
         enter_prepare_charging(work)
-    elif reasons != work.state.session.pause_reasons:
+    elif reasons and reasons != work.state.session.pause_reasons:
         work.state.session.pause_reasons = reasons
         work.announce(
             "ChargingPausedEVSE",

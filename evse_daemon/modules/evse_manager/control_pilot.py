@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from evse_daemon.modules.evse_manager import faults, guards, pwm
+from evse_daemon.modules.evse_manager import faults, guards, latches, pwm
 from evse_daemon.modules.evse_manager.effects import AllowPower, EnableBoard, Lock, SetF, SetPwm, SetX1
 from evse_daemon.modules.evse_manager.events import CpState
 from evse_daemon.modules.evse_manager.state import KernelConfig, Pilot, State
@@ -151,15 +151,17 @@ def switch_power(work: Work) -> None:
 def contactor_deadlines(work: Work) -> None:
     """A contactor that does not follow its command in time is an error; one that does not open counts as welded."""
     pilot = work.state.pilot
+    if guards.board_lost(work.state):
+        # A board that cannot be heard proves nothing; when it is back, the time begins anew.
+        pilot.opens_by_s = pilot.closes_by_s = None
+        return
+    if pilot.contactor_closed and not pilot.power_commanded and pilot.opens_by_s is None and not welded(work):
+        pilot.opens_by_s = work.now_s + work.config.contactor_opens_s
+        work.board.append(AllowPower(on=False))
     if pilot.opens_by_s is not None and work.now_s >= pilot.opens_by_s:
         pilot.opens_by_s = None
-        faults.raise_own(
-            work,
-            "evse_manager/Internal",
-            "the contactor was commanded to open and the board did not confirm it: it may be welded; "
-            "have the contactor checked before the charger is used again",
-            sub_type="ContactorWelded",
-        )
+        weld = latches.WELDED
+        faults.raise_own(work, weld.type, weld.description, sub_type=weld.sub_type)
     if pilot.closes_by_s is not None and work.now_s >= pilot.closes_by_s:
         pilot.closes_by_s = None
         faults.raise_own(
@@ -171,10 +173,15 @@ def contactor_deadlines(work: Work) -> None:
 
 
 def contactor_open(work: Work) -> bool:
-    """Whether the contactor is open as fed back, or has been given up as welded."""
+    """Whether the contactor is open as fed back, or nobody waits for that any more: it is welded or its board is lost."""
     pilot = work.state.pilot
-    welded = any(cause.sub_type == "ContactorWelded" for cause in work.state.own_errors)
-    return not pilot.power_commanded and (not pilot.contactor_closed or welded)
+    given_up = welded(work) or guards.board_lost(work.state)
+    return not pilot.power_commanded and (not pilot.contactor_closed or given_up)
+
+
+def welded(work: Work) -> bool:
+    """Whether the contactor has not confirmed that it is open."""
+    return any(latches.key(cause) == latches.key(latches.WELDED) for cause in work.state.own_errors)
 
 
 def energised(pilot: Pilot) -> bool:
@@ -187,7 +194,7 @@ def follow_lock(work: Work) -> None:
     pilot, config = work.state.pilot, work.config
     if not config.has_connector_lock or pilot.lock in ("locking", "unlocking"):
         return
-    if energised(pilot):
+    if energised(pilot) or work.state.latched:
         want: bool | None = True
     elif pilot.cp in ("B", "C", "D"):
         allowed = work.state.session.authorized or not config.unlock_when_deauthorized
@@ -209,7 +216,7 @@ def follow_lock(work: Work) -> None:
 def unlock_now(work: Work) -> None:
     """Unlocks whatever the pilot shows, also what is unlocked already: somebody stands there and pulls."""
     pilot = work.state.pilot
-    if not energised(pilot) and pilot.lock not in ("locking", "unlocking"):
+    if not energised(pilot) and not work.state.latched and pilot.lock not in ("locking", "unlocking"):
         _request_lock(work, locked=False)
 
 

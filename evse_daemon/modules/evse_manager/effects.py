@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from evse_daemon.framework.errors import Severity
 from evse_daemon.framework.interface import Var
+from evse_daemon.modules.evse_manager.events import Cause
 from evse_daemon.types.authorization import ProvidedIdToken
 from evse_daemon.types.evse_manager import EnableDisableSource, SessionEvent
 
@@ -163,6 +164,21 @@ class SaveTable:
     entries: tuple[EnableDisableSource, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class SaveLatched:
+    """The errors that only the service clears, for the store; answered by Committed. What follows waits for it."""
+
+    request_id: int
+    latched: tuple[Cause, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """A line for the log."""
+
+    message: str
+
+
 JournalEffect = (
     StartMeter
     | StopMeter
@@ -176,6 +192,8 @@ JournalEffect = (
     | Told
     | StoreSession
     | SaveTable
+    | SaveLatched
+    | Note
 )
 
 

@@ -200,6 +200,25 @@ class StationEnds:
 
 
 @dataclass(frozen=True, slots=True)
+class LatchesRestored:
+    """Errors that a run before this one has latched and the service has not cleared."""
+
+    latched: tuple[Cause, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ClearLatched:
+    """The service has repaired a latched error; named by its type and, after a slash, its sub type."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class MeterMissing:
+    """The billing meter did not send a value in the time that it has to begin."""
+
+
+@dataclass(frozen=True, slots=True)
 class Tick:
     """A deadline that the state named has come."""
 
@@ -253,6 +272,9 @@ Event = (
     | MeterStopped
     | Committed
     | StationEnds
+    | LatchesRestored
+    | ClearLatched
+    | MeterMissing
     | Tick
     | PhasesAvailable
     | PhasesSwitched

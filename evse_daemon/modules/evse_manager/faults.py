@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from evse_daemon.framework.errors import Severity
-from evse_daemon.modules.evse_manager import guards
+from evse_daemon.modules.evse_manager import error_table, guards, latches
 from evse_daemon.modules.evse_manager.effects import ClearError, RaiseError
 from evse_daemon.modules.evse_manager.events import Cause
 from evse_daemon.modules.evse_manager.state import State
@@ -11,28 +11,16 @@ from evse_daemon.modules.evse_manager.work import Work
 
 INOPERATIVE = "evse_manager/Inoperative"
 
-HARMLESS = frozenset(
-    {
-        ("evse_manager", INOPERATIVE),
-        ("bsp", "evse_board_support/MREC3HighTemperature"),
-        ("bsp", "evse_board_support/MREC18CableOverTempDerate"),
-        ("bsp", "evse_board_support/VendorWarning"),
-        ("bsp", "ac_rcd/VendorWarning"),
-        ("connector_lock", "connector_lock/VendorWarning"),
-        ("ac_rcd", "ac_rcd/VendorWarning"),
-        ("powermeter", "powermeter/VendorWarning"),
-    }
-)
-"""Warnings by source and type: everything else prevents charging (ErrorHandling.cpp:160-319)."""
-
-SOURCES = ("evse_manager", "bsp", "connector_lock", "ac_rcd", "powermeter")
-"""The order in which causes are named."""
+HARMLESS = frozenset(row.type for row in error_table.ROWS if not row.blocks)
+"""Warnings: everything else prevents charging (ErrorHandling.cpp:160-319)."""
 
 
 def preventing(causes: tuple[Cause, ...]) -> tuple[Cause, ...]:
     """Those of the causes that prevent charging, in the order of their sources."""
-    found = [cause for cause in causes if (cause.source, cause.type) not in HARMLESS]
-    return tuple(sorted(found, key=lambda cause: SOURCES.index(cause.source)))
+    if not causes:
+        return ()
+    found = [cause for cause in latches.unique(causes) if cause.type not in HARMLESS]
+    return tuple(sorted(found, key=lambda cause: latches.SOURCES.index(cause.source)))
 
 
 def _pilot_faults(work: Work) -> list[Cause]:
@@ -80,15 +68,13 @@ def _proximity_fault(work: Work) -> list[Cause]:
 def judge(work: Work) -> None:
     """Raises, renews or clears Inoperative so that it names what prevents charging now."""
     state = work.state
-    if (
-        not (state.own_errors or state.causes or state.inoperative)
-        and state.pilot.cp not in ("D", "F")
-        and not guards.cable_lost(state)
-    ):
-        return  # the usual case, on the way of every event
     reported = {cause.type for cause in state.causes}
     seen = [cause for cause in (*_pilot_faults(work), *_proximity_fault(work)) if cause.type not in reported]
-    before, causes = state.inoperative, preventing((*state.own_errors, *state.causes, *seen))
+    now = (*state.own_errors, *state.causes, *seen)
+    if not (now or state.active or state.held or state.latched or state.inoperative):
+        return  # the usual case, on the way of every event
+    latches.follow(work, preventing(now))
+    before, causes = state.inoperative, preventing((*state.active, *state.held, *state.latched))
     state.inoperative = causes
     if {(cause.type, cause.sub_type) for cause in before} == {(c.type, c.sub_type) for c in causes}:
         return
@@ -106,28 +92,47 @@ def judge(work: Work) -> None:
     )
 
 
-def raise_own(work: Work, type_: str, message: str, severity: Severity = "High", sub_type: str = "") -> None:
-    """Raises an error of the kernel's own; it lasts until clear_own."""
+def raise_own(
+    work: Work, type_: str, message: str, severity: Severity | None = None, sub_type: str = ""
+) -> None:
+    """Raises an error of the kernel's own; it lasts until clear_own. The severity is the table's if not given."""
     state = work.state
     if any(cause.type == type_ and cause.sub_type == sub_type for cause in state.own_errors):
         return
-    state.own_errors = (*state.own_errors, Cause("evse_manager", type_, sub_type, severity, message))
-    work.journal.append(RaiseError(type_, message, severity, sub_type))
+    row = error_table.lookup(type_, sub_type)
+    cause = Cause("evse_manager", type_, sub_type, severity or row.severity, message)
+    state.own_errors = (*state.own_errors, cause)
+    if row.latch == "service":
+        latches.latch(work, cause)  # stored before it is told
+    work.journal.append(RaiseError(type_, message, cause.severity, sub_type))
     judge(work)
 
 
-LASTING = frozenset({"ContactorWelded", "StoreEnd"})
-"""Sub types of own errors that a replug does not clear."""
+def restore(work: Work, latched: tuple[Cause, ...]) -> None:
+    """Raises again what a run before this one has latched; others' errors are raised by them, and named as causes."""
+    state = work.state
+    state.latched = latches.unique((*latched, *state.latched))
+    for cause in latched:
+        if cause.source == "evse_manager":
+            raise_own(work, cause.type, cause.description, cause.severity, cause.sub_type)
+    judge(work)
+
+
+def lasts(type_: str, sub_type: str) -> bool:
+    """Whether an error of the kernel's own outlasts the car."""
+    return error_table.lookup(type_, sub_type).latch != "unplug"
 
 
 def passing(state: State) -> tuple[Cause, ...]:
     """The kernel's own errors that end when the car has left."""
-    return tuple(cause for cause in state.own_errors if cause.sub_type not in LASTING)
+    return tuple(cause for cause in state.own_errors if not lasts(cause.type, cause.sub_type))
 
 
 def clear_own(work: Work, *, only: str | None = None) -> None:
     """Clears the kernel's own errors of one sub type, or all that end when the car has left."""
     state = work.state
+    if only is None:
+        state.held = ()
     gone = (
         passing(state)
         if only is None

@@ -81,6 +81,14 @@ def blocked(state: State) -> bool:
     return bool(state.inoperative)
 
 
+def board_lost(state: State) -> bool:
+    """Whether the link to the board is down: what it reported last may be wrong."""
+    return bool(state.causes) and any(
+        cause.source == "bsp" and cause.type == "evse_board_support/CommunicationFault"
+        for cause in state.causes
+    )
+
+
 def car_wants_power(state: State, config: KernelConfig) -> bool:
     """Control pilot in C, or in D where there is ventilation."""
     cp = state.pilot.cp

@@ -35,6 +35,7 @@ from evse_daemon.modules.evse_manager import (
     events,
     faults,
     guards,
+    latches,
     more_commands,
     phase_switch,
     random_delay,
@@ -42,8 +43,9 @@ from evse_daemon.modules.evse_manager import (
 from evse_daemon.modules.evse_manager.commands import CommandHandlers
 from evse_daemon.modules.evse_manager.kept_table import KeptTable
 from evse_daemon.modules.evse_manager.options import EvseManagerOptions
+from evse_daemon.modules.evse_manager.service import ServiceCommands
 from evse_daemon.modules.evse_manager.session_logger import SessionLogger
-from evse_daemon.modules.evse_manager.settings import Settings
+from evse_daemon.modules.evse_manager.settings import LATCHED_ERRORS, Settings
 from evse_daemon.modules.evse_manager.state import KernelConfig, Session, State
 from evse_daemon.modules.evse_manager.step import next_deadline_s, step
 from evse_daemon.mqtt.topics import api_var
@@ -60,6 +62,9 @@ RESTARTS = 3
 """How often the kernel begins anew after an exception before the EVSE stays off (design rule 9)."""
 
 RESTART_AFTER_S = 2.0
+
+RETRY_SETTINGS_S = 10.0
+"""How long after the settings could not be read they are read again."""
 
 IDENTIFICATION_TYPES: dict[str, OCMFIdentificationType] = {
     "Central": "CENTRAL",
@@ -165,6 +170,8 @@ class EvseManager(Module):
             connector_id=o.connector_id,
             session_logging_path=o.session_logging_path if o.session_logging else None,
             logfile_suffix=o.logfile_suffix,
+            state_f_after_fault_s=o.state_F_after_fault_ms / 1000,
+            watch_meter=self.billing_meter is not None and o.fail_on_powermeter_errors,
         )
         table = enable_table.restored(self._kept_table.read())
         self.state = State(
@@ -177,6 +184,7 @@ class EvseManager(Module):
             ),
         )
         self.commands.register(self.evse)
+        ServiceCommands(self).register()
         more_commands.register_random_delay(self.random_delay, self.feed)
         more_commands.register_dc_derating(self.dc_external_derate)
         self.energy_grid.handle(Energy.enforce_limits, self._enforce_limits)
@@ -232,11 +240,24 @@ class EvseManager(Module):
         except StoreError as error:
             # A run before this one may have left a transaction open: it is found when the store can be read again.
             self.log.error("the journal cannot be read", reason=str(error))  # noqa: TRY400 - the reason says it
+        self._restore_latches()
         # An end that was announced and is tried again is not ended once more.
         ending = {commit.payload["session_id"] for commit in self.state.unstored_ends}
         unfinished = tuple(record for record in unfinished if record["session_id"] not in ending)
         self.feed(events.Boot(self.options.external_ready_to_start_charging, unfinished, untold))
+        if self.config.watch_meter and self.state.meter is None:
+            self.feed(events.MeterMissing())
         self._request_energy(priority=True)
+
+    def _restore_latches(self) -> None:
+        try:
+            stored = latches.from_json(self.settings.get(LATCHED_ERRORS))
+        except StoreError as error:
+            self.log.error("the latched errors cannot be read", reason=str(error))  # noqa: TRY400 - as below
+            self.after(RETRY_SETTINGS_S, self._restore_latches)
+            return
+        if stored:
+            self.feed(events.LatchesRestored(stored))
 
     def feed(self, event: events.Event) -> bool | None:
         """Has the core decide on an event and runs the effects; returns a command's result."""
@@ -245,9 +266,11 @@ class EvseManager(Module):
         state, wanted = step(
             self.config, self.state, event, now_s, self.context.bus.timestamp(), self._fresh_id
         )
-        self.state = state
+        before, self.state = self.state, state
         for effect in wanted.board:
             self._run_board(effect)
+        if state.inoperative != before.inoperative:
+            self._explain(before.inoperative)
         if wanted.journal:
             if any(_begins_session(effect) for effect in wanted.journal):
                 self._fresh_id = self._new_session_id()  # also where the session has ended in the same step
@@ -256,6 +279,17 @@ class EvseManager(Module):
         self._arm(now_s)
         self._tell_done()
         return wanted.reply
+
+    def _explain(self, before: tuple[events.Cause, ...]) -> None:
+        known = {latches.key(cause) for cause in before}
+        for cause in self.state.inoperative:
+            if latches.key(cause) not in known:
+                row = latches.row(cause)
+                self.log.warning(
+                    "charging is prevented", error=latches.name(cause), what=row.text, remedy=row.remedy
+                )
+        if not self.state.inoperative:
+            self.log.info("nothing prevents charging any more")
 
     def _arm(self, now_s: float) -> None:
         deadline_s = next_deadline_s(self.config, self.state)
@@ -376,6 +410,16 @@ class EvseManager(Module):
                 case effects.StateEntered(state):
                     if state in ("WaitingForAuthentication", "Finished"):
                         self._request_energy(priority=True)
+                case effects.SaveLatched(request_id, latched):
+                    self._committing = request_id
+                    self.settings.put(
+                        LATCHED_ERRORS,
+                        latches.to_json(latched),
+                        partial(self.context.inbox.put, self._committed, request_id),
+                    )
+                    self.after(self.config.commit_s, partial(self._committed, request_id, "no answer"))
+                case effects.Note(message):
+                    self.log.info(message)
                 case effects.StartMeter():
                     self._start_meter(effect)
                 case effects.StopMeter():
@@ -592,7 +636,7 @@ class EvseManager(Module):
             decided_by=before.decided_by,
             capabilities=before.capabilities,
             causes=before.causes,
-            own_errors=tuple(cause for cause in before.own_errors if cause.sub_type in faults.LASTING),
+            own_errors=tuple(cause for cause in before.own_errors if cause not in faults.passing(before)),
             cable_limit_a=before.cable_limit_a,
             meter=before.meter,
             last_request_id=before.last_request_id,
@@ -604,6 +648,10 @@ class EvseManager(Module):
             delay=random_delay.after_restart(before.delay),
             reserved=before.reserved,
             reservation_id=before.reservation_id,
+            latched=before.latched,
+            latch_request_id=before.latch_request_id,
+            retry_latch_s=before.retry_latch_s,
+            meter_watch=before.meter_watch,
         )
         self.state.session = Session(id=self._told_session)  # Boot ends it
         self._drop_undone()
@@ -619,8 +667,11 @@ class EvseManager(Module):
         kept = [
             effect
             for effect in self._lane
-            if isinstance(effect, effects.ClearError | effects.Publish | effects.SaveTable | _Then)
-            or (isinstance(effect, effects.RaiseError) and effect.sub_type in faults.LASTING)
+            if isinstance(
+                effect,
+                effects.ClearError | effects.Publish | effects.SaveTable | effects.SaveLatched | _Then,
+            )
+            or (isinstance(effect, effects.RaiseError) and faults.lasts(effect.type, effect.sub_type))
         ]
         self._lane.clear()
         self._lane.extend(kept)

@@ -66,7 +66,7 @@ class EvseManagerOptions(ModuleOptions):
     soft_over_current_timeout_ms: Integer = Field(7000, ge=6000)
     lock_connector_in_state_b: bool = True
     unlock_when_deauthorized: bool = False
-    state_F_after_fault_ms: Integer = unsupported(300)
+    state_F_after_fault_ms: Integer = 300
     fail_on_powermeter_errors: bool = True
     raise_mrec9: bool = False
     sleep_before_enabling_pwm_hlc_mode_ms: Integer = unsupported(500)

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 
 from evse_daemon.interfaces.evse_manager import EvseManager
 from evse_daemon.modules.evse_manager import (
+    bcb,
     charger,
     closing,
     control_pilot,
@@ -18,6 +19,8 @@ from evse_daemon.modules.evse_manager import (
     events,
     faults,
     guards,
+    latches,
+    meter_watch,
     over_current,
     phase_switch,
     records,
@@ -29,6 +32,7 @@ from evse_daemon.modules.evse_manager.effects import (
     AllowPower,
     BoardEffect,
     JournalEffect,
+    Note,
     SaveTable,
     SetOvercurrentLimit,
     StopMeter,
@@ -98,7 +102,9 @@ def _take_over(work: Work, event: events.Event) -> None:
         case events.LimitChanged():
             _apply_limit(work, delayed_limit.take(work, event), event.valid_until_s)
         case events.CpChanged(cp):
+            was = state.pilot.cp
             control_pilot.cp_changed(work, cp)
+            _bcb(work, was)
         case events.ContactorChanged(closed):
             control_pilot.contactor_changed(work, closed)
         case events.CausesChanged(causes):
@@ -159,6 +165,12 @@ def _take_over(work: Work, event: events.Event) -> None:
             _boot(work, event)
         case events.StationEnds():
             closing.begin(work)
+        case events.LatchesRestored(latched):
+            faults.restore(work, latched)
+        case events.ClearLatched(name):
+            latches.clear(work, name)
+        case events.MeterMissing():
+            meter_watch.missing(work)
         case events.ExternalReady():
             state.externally_ready = True
             work.reply = True
@@ -239,6 +251,7 @@ def _meter_sample(work: Work, event: events.MeterSample) -> None:
         and event.value.energy_Wh_import.total < last.energy_Wh_import.total
     ):
         return
+    meter_watch.take(work, event.value)
     state.meter = event.value
     records.sample(work)
 
@@ -247,6 +260,13 @@ def _apply_limit(work: Work, limit: Limit, until_s: float) -> None:
     work.state.limit_shared_a = limit.shared_a
     phase_switch.ask(work, limit.phases)
     _limit(work, limit.current_a, until_s)
+
+
+def _bcb(work: Work, before: events.CpState | None) -> None:
+    """Watches for a car that toggles between B and C while there is no PWM."""
+    pilot = work.state.pilot
+    quiet = pilot.output == "X1" and pilot.plugged
+    work.state.bcb = bcb.follow(work.state.bcb, before, pilot.cp, work.now_s) if quiet else None
 
 
 def _limit(work: Work, limit_a: float, until_s: float) -> None:
@@ -281,6 +301,8 @@ def _force_unlock(work: Work) -> None:
 
 
 def _committed(work: Work, request_id: int, error: str | None) -> None:
+    if latches.saved(work, request_id, error, RETRY_STORE_S):
+        return
     now = work.state.session
     if now.starting == "commit" and request_id == now.request_id:
         session.start_committed(work, error)
@@ -314,6 +336,14 @@ def _deadlines(work: Work) -> None:
         unfinished.meter_stopped(work, None)
         _go_on_booting(work)
     _retry_in_idle(work)
+    latches.retry(work)
+    meter_watch.judge(work)
+    if state.bcb is not None and bcb.ended(state.bcb, now_s):
+        if bcb.recognised(state.bcb):
+            work.journal.append(
+                Note(f"the car toggled the control pilot {state.bcb.pulses} times to wake us up")
+            )
+        state.bcb = None
 
 
 def _retry_in_idle(work: Work) -> None:
@@ -330,19 +360,19 @@ def _retry_in_idle(work: Work) -> None:
 
 def _named_deadlines(config: KernelConfig, state: State) -> Iterator[float]:
     pilot, now = state.pilot, state.session
+    stays_locked = control_pilot.energised(pilot) or bool(state.latched) or state.charger == "SwitchPhases"
     if delayed_limit.counts(state):
         yield state.limit_until_s
     if pilot.power_commanded and pilot.c1_since_s is not None:
         yield pilot.c1_since_s + config.c1_power_off_s
     yield from phase_switch.named_deadlines(config, state)
     yield from over_current.named_deadlines(config, state)
-    if (
-        pilot.f_since_s is not None
-        and pilot.lock == "locked"
-        and not control_pilot.energised(pilot)
-        and state.charger != "SwitchPhases"
-    ):
+    if pilot.f_since_s is not None and pilot.lock == "locked" and not stays_locked:
         yield pilot.f_since_s + config.unlock_in_f_s
+    if state.meter_watch is not None and not meter_watch.is_silent(state):
+        yield state.meter_watch.due_s
+    if state.bcb is not None:
+        yield state.bcb.due_s
     for named_s in (
         pilot.opens_by_s,
         pilot.closes_by_s,
@@ -352,6 +382,8 @@ def _named_deadlines(config: KernelConfig, state: State) -> Iterator[float]:
         state.unfinished_by_s,
         state.delay.ends_s,
         state.retry_in_idle_s,
+        state.retry_latch_s,
+        state.f_until_s,
     ):
         if named_s is not None:
             yield named_s

@@ -54,6 +54,9 @@ SOCKET = CAPABILITIES.model_copy(update={"connector_type": "IEC62196Type2Socket"
 WARNING = ev.Cause("bsp", "evse_board_support/MREC3HighTemperature", "", "Low")
 WARNINGS = ("MREC3HighTemperature", "MREC18CableOverTempDerate", "VendorWarning")
 FAULT = ev.Cause("ac_rcd", "ac_rcd/DC", "", "High", "direct current found")
+UNPLUG_FAULT = ev.Cause("ac_rcd", "ac_rcd/Selftest", "", "High", "it lasts until the car has left")
+SERVICE_FAULT = ev.Cause("bsp", "evse_board_support/MREC17EVSEContactorFault", "", "High", "it may be welded")
+SERVICE_NAMES = (SERVICE_FAULT.type, "evse_manager/Internal/ContactorWelded")
 
 
 def meter(total_wh: float, current_a: Current | None = None) -> Powermeter:
@@ -171,7 +174,19 @@ class Plant:
         self.now_s = 0.0
         self.events: list[SessionEvent] = []
         self.board: list[fx.BoardEffect] = []
-        self.pending: list[fx.Lock | fx.StartMeter | fx.StopMeter | fx.Commit | fx.SwitchPhases] = []
+        self.pending: list[
+            fx.Lock | fx.StartMeter | fx.StopMeter | fx.Commit | fx.SwitchPhases | fx.SaveLatched
+        ] = []
+        self.causes: tuple[ev.Cause, ...] = ()
+        """As told last."""
+        self.for_service: set[str] = set()
+        """Errors that the service has to clear first."""
+        self.stored_latches: tuple[ev.Cause, ...] = ()
+        self.until_unplug = False
+        self.cleared = 0
+        """Errors that cleared within the session."""
+        self.f_since_s: float | None = None
+        self.notes: list[str] = []
         self.power_allowed = False
         self.contactor_closed = False
         self.lock_holds = False
@@ -306,6 +321,7 @@ class Plant:
         self._ids += 1
         before = self.state
         self.state, wanted = step(self.config, before, event, self.now_s, UTC, f"session-{self._ids}")
+        self._watch_latches(event, wanted)
         for effect in wanted.journal:
             if isinstance(effect, fx.Publish) and effect.var is UkRandomDelay.countdown:
                 self._countdown(effect.value)
@@ -343,6 +359,10 @@ class Plant:
             case fx.Commit():
                 if error is None:
                     self.store.append(effect.kind, "evse", effect.payload, lambda _: None)
+                self.tell(ev.Committed(effect.request_id, error))
+            case fx.SaveLatched():
+                if error is None:
+                    self.stored_latches = effect.latched
                 self.tell(ev.Committed(effect.request_id, error))
 
     def move_contactor(self) -> None:
@@ -387,8 +407,11 @@ class Plant:
                     self.pilot = "X1"
                 case fx.SetF():
                     self.pilot = "F"
+                    if self.state.charger == "ChargingPausedEVSE":
+                        self.f_since_s = self.now_s
                 case fx.Lock():
                     if not effect.locked:
+                        assert not self.for_service, "unlocked with an error that the service has to clear"
                         assert not self.contactor_closed, "unlocked while the contactor is closed"
                         assert not self.power_allowed, "unlocked while power is allowed"
                     self.pending.append(effect)
@@ -427,10 +450,36 @@ class Plant:
             case fx.ClearError(type_, sub_type):
                 assert (type_, sub_type) in self.errors, "an error cleared that was not raised"
                 self.errors.remove((type_, sub_type))
-            case fx.StartMeter() | fx.StopMeter() | fx.Commit():
+            case fx.StartMeter() | fx.StopMeter() | fx.Commit() | fx.SaveLatched():
                 self.pending.append(effect)
+            case fx.Note(message):
+                self.notes.append(message)
 
     # The invariants
+
+    def _watch_latches(self, event: ev.Event, wanted: Effects) -> None:
+        """Keeps account of what has cleared and must not be forgotten, and of state F after a fault."""
+        if isinstance(event, ev.CausesChanged):
+            gone = [cause for cause in self.causes if cause not in event.causes]
+            self.causes = event.causes
+            if SERVICE_FAULT.type in {cause.type for cause in event.causes}:
+                self.for_service.add(SERVICE_FAULT.type)
+            if self.grammar.transaction and self.state.pilot.plugged:
+                self.until_unplug = self.until_unplug or UNPLUG_FAULT in gone
+                self.cleared += FAULT in gone
+        if isinstance(event, ev.ClearLatched) and wanted.reply:
+            self.for_service.discard(event.name)
+        for effect in wanted.journal:
+            if isinstance(effect, fx.RaiseError) and effect.sub_type == "ContactorWelded":
+                self.for_service.add(SERVICE_NAMES[1])
+            if isinstance(effect, fx.Announce) and effect.event.event in (
+                "SessionStarted",
+                "SessionFinished",
+            ):
+                self.until_unplug, self.cleared = False, 0
+        if self.f_since_s is not None and any(isinstance(e, fx.SetX1 | fx.SetPwm) for e in wanted.board):
+            assert self.now_s - self.f_since_s >= 0.3 - 1e-6, "state F after a fault ended too soon"
+            self.f_since_s = None
 
     def _faults(self) -> list[ev.Cause]:
         causes = (*self.state.causes, *self.state.own_errors)
@@ -479,6 +528,9 @@ class Plant:
             "power on outside C/D"
         )
         assert not self._faults(), f"power on with {self._faults()}"
+        assert not self.for_service, f"power on although the service has to clear {self.for_service}"
+        assert not self.until_unplug, "power on although the car has to leave first"
+        assert self.cleared <= 3, "charging resumed too often after errors"
         assert self._allowed_a() >= 5.9, "power on without a valid limit"
         if self.config.has_connector_lock:
             assert self.lock_holds, "power on with the connector unlocked"

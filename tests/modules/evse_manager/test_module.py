@@ -174,7 +174,7 @@ def test_the_wake_up_comes_though_nothing_else_happens() -> None:
 
 
 def test_the_time_of_day_may_jump() -> None:
-    evse = EvseWorld()
+    evse = EvseWorld(fail_on_powermeter_errors=False)  # the meter is not what this is about
     evse.charge()
     evse.world.clock.set_utc(evse.world.clock.utc().replace(year=2036))
     evse.world.advance(3600)

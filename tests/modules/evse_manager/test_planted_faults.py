@@ -15,6 +15,7 @@ from evse_daemon.modules.evse_manager import (
     control_pilot,
     delayed_limit,
     guards,
+    latches,
     phase_switch,
     pwm,
     random_delay,
@@ -85,6 +86,13 @@ PLANTED: dict[str, tuple[Any, str, Any, str]] = {
     "power without a cable": (guards, "cable_lost", always(False), "without a cable"),
     "a transaction that a crash leaves open": (unfinished, "end_next", always(False), "cut off"),
     "a process that ends in a session": (closing, "begin", always(None), "told to end"),
+    "a latch that is forgotten": (latches, "latch", always(None), "the service has to clear"),
+    "an error that should last until the car has left": (
+        latches,
+        "_hold",
+        always(None),
+        "has to leave|too often",
+    ),
     "an end that is not told": (
         session,
         "end_transaction",
@@ -107,6 +115,7 @@ def test_a_planted_fault_is_found(name: str, monkeypatch: pytest.MonkeyPatch) ->
     [
         ("pwm_update_s", 0.0, "PWM changed"),
         ("c1_power_off_s", 60.0, "more than 6 s|told to end, and a session goes on"),
+        ("state_f_after_fault_s", 0.05, "ended too soon"),
     ],
 )
 def test_a_planted_timing_fault_is_found(

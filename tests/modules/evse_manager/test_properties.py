@@ -16,7 +16,17 @@ from evse_daemon.modules.evse_manager.state import KernelConfig
 from evse_daemon.types.evse_board_support import HardwareCapabilities
 from evse_daemon.types.evse_manager import EnableDisableSource
 from evse_daemon.types.units import Current
-from tests.modules.evse_manager.plant import CAPABILITIES, FAULT, SOCKET, SWITCHES_PHASES, WARNING, Plant
+from tests.modules.evse_manager.plant import (
+    CAPABILITIES,
+    FAULT,
+    SERVICE_FAULT,
+    SERVICE_NAMES,
+    SOCKET,
+    SWITCHES_PHASES,
+    UNPLUG_FAULT,
+    WARNING,
+    Plant,
+)
 
 EXAMPLES = int(os.environ.get("EVSE_KERNEL_EXAMPLES", "120"))
 
@@ -241,6 +251,23 @@ class KernelMachine(RuleBasedStateMachine):
     @rule(causes=st.sampled_from([(FAULT,), (FAULT, WARNING)]))
     def errors_while_charging(self, causes: tuple[ev.Cause, ...]) -> None:
         self.plant.tell(ev.CausesChanged(causes))
+
+    @rule(cause=st.sampled_from([FAULT, FAULT, UNPLUG_FAULT, SERVICE_FAULT]))
+    def an_error_comes_and_goes(self, cause: ev.Cause) -> None:
+        self.plant.tell(ev.CausesChanged((cause,)))
+        self.plant.tell(ev.CausesChanged(()))
+
+    @rule(name=st.sampled_from([*SERVICE_NAMES, "ac_rcd/DC"]))
+    def the_service_clears(self, name: str) -> None:
+        self.plant.tell(ev.ClearLatched(name))
+
+    @precondition(lambda self: self.plant.for_service)
+    @rule()
+    def the_service_repairs(self) -> None:
+        self.plant.tell(ev.CausesChanged(()))
+        self.plant.move_contactor()
+        for name in tuple(self.plant.for_service):
+            self.plant.tell(ev.ClearLatched(name))
 
 
 class CountedMachine(KernelMachine):

@@ -12,6 +12,7 @@ from typing import Any
 from evse_daemon.interfaces.uk_random_delay import UkRandomDelay
 from evse_daemon.modules.evse_manager import effects as fx
 from evse_daemon.modules.evse_manager import events as ev
+from evse_daemon.modules.evse_manager import latches
 from evse_daemon.modules.evse_manager.pwm import current_for
 from evse_daemon.modules.evse_manager.state import KernelConfig, State
 from evse_daemon.modules.evse_manager.step import Effects, next_deadline_s, step
@@ -223,7 +224,9 @@ class Plant:
         self.delay_until_s = 0.0
         self.longest_delay_s = 600
         self.saved: list[fx.SaveTable] = []
-        self._ids = 0
+        self.steps = 0
+        self.utc = UTC
+        """The time of day, which may jump."""
         self._told = 0
 
     # What a test says
@@ -296,6 +299,7 @@ class Plant:
         self.pending.clear()
         self.errors.clear()
         self.grammar.reserved = False
+        self.f_since_s, self.until_unplug, self.cleared = None, False, 0
         self.held, self.before = None, (0.0, None)
         self.state = State()
         self.power_allowed = self.contactor_closed = False
@@ -303,6 +307,11 @@ class Plant:
         if self.energy_wh is not None:
             self.energy_wh = self.start_wh  # what was announced and not stored is forgotten
         self.tell(ev.CapabilitiesChanged(CAPABILITIES))
+        # What was latched and not yet stored was not told either; where it is still there it is found again.
+        self.for_service = {latches.name(cause) for cause in self.stored_latches}
+        self.tell(ev.CausesChanged(self.causes))
+        if self.stored_latches:
+            self.tell(ev.LatchesRestored(self.stored_latches))
         self.tell(ev.Boot(unfinished=tuple(left_open), untold=tuple(self.store.untold_ends("evse"))))
 
     @property
@@ -318,9 +327,9 @@ class Plant:
     # What happens
 
     def tell(self, event: ev.Event) -> bool | None:
-        self._ids += 1
+        self.steps += 1
         before = self.state
-        self.state, wanted = step(self.config, before, event, self.now_s, UTC, f"session-{self._ids}")
+        self.state, wanted = step(self.config, before, event, self.now_s, self.utc, f"session-{self.steps}")
         self._watch_latches(event, wanted)
         for effect in wanted.journal:
             if isinstance(effect, fx.Publish) and effect.var is UkRandomDelay.countdown:

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from evse_daemon.framework.bus import Implementation
@@ -30,7 +30,7 @@ class Order(NamedTuple):
 
 
 def orders(commands: Mapping[str, Implementation[Any]]) -> st.SearchStrategy[Order]:
-    then_s = st.sampled_from([0.0, 0.0, 0.1, 1.0, 12.0, 100.0])
+    then_s = st.sampled_from([0.0, 0.0, 0.0, 0.1, 1.0, 7.0])
     calls = [
         st.builds(
             Order, st.just(topic), arguments_of(found.interface.commands[topic.rsplit("/", 1)[1]]), then_s
@@ -101,9 +101,10 @@ def test_every_order_is_answered_and_no_module_fails(log: LogLines) -> None:
     answered = 0
 
     @settings(
-        max_examples=max(5, CASES // ORDERS // 4),
+        max_examples=max(5, CASES // ORDERS // 6),
         deadline=None,
         database=None,
+        phases=[Phase.generate],  # a course is short enough to be read, and slow to shrink
         suppress_health_check=[
             HealthCheck.too_slow,
             HealthCheck.data_too_large,
@@ -119,17 +120,17 @@ def test_every_order_is_answered_and_no_module_fails(log: LogLines) -> None:
             for number, order in enumerate(given_orders):
                 payload = order.payload
                 if order.topic in commands:
-                    payload = json.dumps({"id": number, "origin": "api", "args": payload})
-                    called.append((f"{order.topic}/response/api", number))
+                    payload = json.dumps({"id": number, "origin": "client", "args": payload})
+                    called.append((f"{order.topic}/response/client", number))
                 station.broker.send(order.topic, payload, 0)
                 station.advance(order.then_s)
                 assert not station.station._failures, order
-            station.advance(100)
+            station.advance(20)
             assert not station.station._failures
             answers = [
                 (sent.topic, json.loads(sent.payload)["data"]["id"])
                 for sent in station.broker.sent
-                if sent.topic.endswith("/response/api")
+                if sent.topic.endswith("/response/client")
             ]
             assert sorted(answers) == sorted(called)
             answered += len(answers)

@@ -77,6 +77,7 @@ class Topics:
 # The public API (seed 003; EVerest's modules/API/API). `evse` is the module id of the EvseManager.
 
 API_CONNECTORS = "everest_api/connectors"
+API_EV_CONNECTORS = "everest_api/ev_connectors"
 API_OCPP_CONNECTION_STATUS = "everest_api/ocpp/var/connection_status"
 
 

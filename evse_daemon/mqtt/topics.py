@@ -36,6 +36,8 @@ class Topics:
         self.shutdown = f"{self.prefix}shutdown"
         self.status = f"evse_daemon/{self.name}/status"
         self.all_commands = f"{self.prefix}modules/+/impl/+/cmd/+"
+        self.whole_station = (f"{self.prefix}#", f"evse_daemon/{self.name}/#")
+        """Filters of all that belongs to the station, but for what is below the external prefix."""
         self.can_be_retained = (self.ready, self.module_ready("+"), self.var("+", "+", "+"))
         """Filters of the topics on which a run of this daemon may leave retained messages behind."""
 

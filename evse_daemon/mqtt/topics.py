@@ -103,21 +103,21 @@ def api_command(evse: str, name: str) -> str:
 # connector_id of the module.
 
 
-def carsim_command(number: int, name: str) -> str:
+def carsim_command(number: int | str, name: str) -> str:
     return f"everest_external/nodered/{number}/carsim/cmd/{name}"
 
 
-def carsim_error(number: int) -> str:
+def carsim_error(number: int | str) -> str:
     return f"everest_external/nodered/{number}/carsim/error"
 
 
-def nodered_state(number: int, name: str) -> str:
+def nodered_state(number: int | str, name: str) -> str:
     return f"everest_external/nodered/{number}/state/{name}"
 
 
-def nodered_command(number: int, name: str) -> str:
+def nodered_command(number: int | str, name: str) -> str:
     return f"everest_external/nodered/{number}/cmd/{name}"
 
 
-def nodered_powermeter(number: int, name: str) -> str:
+def nodered_powermeter(number: int | str, name: str) -> str:
     return f"everest_external/nodered/{number}/powermeter/{name}"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -50,7 +49,7 @@ def test_wrong_arguments_are_not_sent_and_what_is_expected_is_said(running: Runn
     assert daemon.process.returncode == ExitCode.USAGE
     for words in ("connector_id: Input should be a valid", "enable_source", '"LocalAPI"', "such as '{"):
         assert words in daemon.err
-    assert running.client.on(TOPICS.command(*EVSE, "enable_disable"), since) == []
+    assert running.client.on(TOPICS.command("evse_manager", "evse", "enable_disable"), since) == []
 
 
 @pytest.mark.parametrize("text", ["{", "5", '{"a": NaN}', '{"a": 1e999}', "[" * 50_000])

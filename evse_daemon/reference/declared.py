@@ -7,6 +7,7 @@ import functools
 import importlib
 import inspect
 import pkgutil
+import re
 import textwrap
 from typing import Any
 
@@ -55,7 +56,6 @@ def commands_named(implementation_id: str, name: str) -> list[Command[..., Any]]
     return list(dict.fromkeys(provided or anywhere))
 
 
-@functools.cache
 def attribute_texts(cls: type) -> dict[str, str]:
     """The docstrings below the attributes of a class, its bases' included; Python itself does not keep them."""
     found: dict[str, str] = {}
@@ -80,11 +80,12 @@ def first_sentence(text: str) -> str:
 
 
 def class_text(cls: type[Module]) -> str:
-    """What a module class does, by the first sentence of its file: ``Auth: receives tokens …``."""
-    text = first_sentence(importlib.import_module(cls.__module__).__doc__ or "")
-    _, colon, rest = text.partition(": ")
-    text = rest if colon else text
-    return text[:1].upper() + text[1:]
+    """What a module class does, in a sentence: its own, or that of its file (``Auth: receives tokens …``)."""
+    own = first_sentence(cls.__dict__.get("__doc__") or "")
+    if not own or ".py" in own:  # that is for those who read on in the source
+        _, _, own = first_sentence(importlib.import_module(cls.__module__).__doc__ or "").partition(": ")
+    own = re.sub(r" \(EVerest's module[^)]*\)", "", own)
+    return own[:1].upper() + own[1:]
 
 
 def _assigned(statement: ast.stmt) -> str:

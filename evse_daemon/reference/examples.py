@@ -23,8 +23,15 @@ _TEXTS = {
     "evse_id": "DE*PNX*E1234567*1",
     "meter_id": "METER_1",
     "token": "DEADBEEF",
+    "selected_protocol": "IEC61851-1",
+    "source": "grid_connection_point",
 }
 _NUMBERS = (
+    ("minus_12V", -12.0),
+    ("12V", 12.0),
+    ("rpm", 900.0),
+    ("soc", 45.0),
+    ("_mA", 0.5),
     ("energy", 1234.5),
     ("_Wh", 1234.5),
     ("power", 11040.0),
@@ -40,7 +47,7 @@ _NUMBERS = (
 )
 """By what is in the name of the field, or of the one around it."""
 
-_WORDS = ("LocalAPI", "Enable")
+_WORDS = ("LocalAPI", "Enable", "ChargingStarted", "RFID", "ISO14443", "Local")
 """Taken rather than the first of the alternatives."""
 
 _PATTERNS = {

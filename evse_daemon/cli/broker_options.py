@@ -6,9 +6,11 @@ import argparse
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from evse_daemon.mqtt.dialects import DialectName
-from evse_daemon.mqtt.settings import BrokerSettings
+if TYPE_CHECKING:  # the command line imports this at every start
+    from evse_daemon.mqtt.dialects import DialectName
+    from evse_daemon.mqtt.settings import BrokerSettings
 
 BROKER_VARIABLES = (
     "EV_MQTT_BROKER_SOCKET_PATH",

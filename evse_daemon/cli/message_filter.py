@@ -6,8 +6,12 @@ import argparse
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING
 
-from evse_daemon.mqtt.decoded import KINDS, Decoded
+if TYPE_CHECKING:  # the command line imports this at every start
+    from evse_daemon.mqtt.decoded import Decoded, Kind
+
+KINDS: tuple[Kind, ...] = ("var", "cmd", "result", "error", "other")
 
 
 @dataclass(frozen=True, slots=True)

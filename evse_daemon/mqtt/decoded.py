@@ -16,7 +16,6 @@ from evse_daemon.mqtt.calls_in import UnanswerableError, read_call
 from evse_daemon.mqtt.topics import Topics
 
 Kind = Literal["var", "cmd", "result", "error", "other"]
-KINDS: tuple[Kind, ...] = ("var", "cmd", "result", "error", "other")
 
 _EVEREST_ERROR_TYPE, _EVEREST_ERROR_TEXT = "__everest__error_type", "__everest__error_msg"
 

@@ -68,7 +68,7 @@ def _add_watch(commands: Commands) -> None:
         "--record",
         type=Path,
         metavar="FILE",
-        help="write what is shown into a file for replay: TIME TOPIC PAYLOAD",
+        help="write what is shown into a new file for replay: TIME TOPIC PAYLOAD",
     )
     add_broker_options(watch)
 

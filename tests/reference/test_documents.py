@@ -76,7 +76,7 @@ def test_every_topic_that_has_a_name_is_on_the_page(made: dict[str, str]) -> Non
     }
     filters = {"name", "prefix", "external_prefix", "all_commands"}
     for name, topic in described.items():
-        if name in unused | filters:
+        if name in unused | filters or not isinstance(topic, str):  # several filters are no topic
             continue
         shape = re.escape(re.sub(r"\{\w+\}", "{}", topic)).replace(r"\{\}", r"[\w{}/]+")
         assert re.search(f"`{shape}`", page), f"{name}: {topic}"

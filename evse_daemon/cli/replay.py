@@ -20,7 +20,7 @@ from typing import BinaryIO
 from evse_daemon.cli.broker_options import Place, place
 from evse_daemon.cli.exit_codes import ExitCode
 from evse_daemon.cli.message_filter import MessageFilter, filter_of
-from evse_daemon.cli.recording import MAX_LINE_BYTES, Line, read_line
+from evse_daemon.cli.recording import COMMENT, MAX_LINE_BYTES, Line, read_line
 from evse_daemon.config.problems import ConfigurationError
 from evse_daemon.framework import log as logging_setup
 from evse_daemon.mqtt.client import MqttConnection
@@ -85,7 +85,7 @@ def replay(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:
 
 
 def read(path: Path, file: BinaryIO) -> Iterator[Line]:
-    """The messages of a recording.
+    """The messages of a recording; its comments, such as of messages that are missing, are printed.
 
     Raises:
         RecordingError: a line is none of a recording.
@@ -96,13 +96,16 @@ def read(path: Path, file: BinaryIO) -> Iterator[Line]:
         if len(data) > MAX_LINE_BYTES:
             raise RecordingError(f"{path}:{number}: longer than {MAX_LINE_BYTES} bytes; is this a recording?")
         try:
-            line = read_line(data.decode("utf-8"))
+            text = data.decode("utf-8")
+            line = read_line(text)
         except UnicodeDecodeError:
             raise RecordingError(f"{path}:{number}: not UTF-8; is this a recording?") from None
         except ValueError as error:
             raise RecordingError(f"{path}:{number}: {error}") from None
         if line is not None:
             yield line
+        elif text.startswith(COMMENT):
+            print(f"{path}:{number}: {text[1:].strip()}", file=sys.stderr)
 
 
 async def _replay(arguments: argparse.Namespace, where: Place, file: BinaryIO) -> int:

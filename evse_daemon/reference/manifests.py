@@ -32,7 +32,8 @@ def manifest(cls: type[Module]) -> dict[str, Any]:
         provides[name] = {"interface": interface.interface_name, "description": first_sentence(text)}
         if config := _config(provided.options):
             provides[name]["config"] = config
-    found["provides"] = provides
+    if provides:  # EVerest wants no empty one
+        found["provides"] = provides
     requires = {
         name: {
             "interface": required.interface.interface_name,

@@ -216,9 +216,13 @@ def test_every_manifest_is_one_that_everest_reads() -> None:
     for name, cls in classes().items():
         found = yaml.safe_load((DOCS / "manifests" / f"{name}.yaml").read_text("utf-8"))
         assert found == json.loads(json.dumps(manifest(cls)))
-        assert {"description", "provides", "metadata"} <= found.keys()
+        assert {"description", "metadata"} <= found.keys()
+        assert all(found[part] for part in ("config", "provides", "requires") if part in found)
         assert found["metadata"].keys() == {"license", "authors"}
-        configs = [found.get("config", {}), *(part.get("config", {}) for part in found["provides"].values())]
+        configs = [
+            found.get("config", {}),
+            *(part.get("config", {}) for part in found.get("provides", {}).values()),
+        ]
         for config in configs:
             for option in config.values():
                 assert option["type"] in {"string", "integer", "number", "boolean"}

@@ -87,6 +87,28 @@ def test_an_argument_too_many_is_told_and_ignored(running: Running, start: Start
     assert "evse_manager.get_evse has no argument evse: it is ignored" in daemon.err
 
 
+@pytest.mark.parametrize("dialect", ["everest", "classic"])
+def test_a_station_in_another_dialect_is_called_and_watched(
+    dialect: str, mosquitto: Mosquitto, start: Start
+) -> None:
+    """Without being told which it is."""
+    start(["simulate", *where(mosquitto), "--dialect", dialect]).says("Enabled")
+    assert (
+        called(start, mosquitto, *EVSE, "get_evse").out
+        == '{"connectors":[{"id":1,"type":"Unknown"}],"id":1}\n'
+    )
+    failed = called(start, mosquitto, *EVSE, "force_unlok")
+    assert "no command force_unlok; there are: authorize_response" in failed.err
+    watch = start(["watch", *where(mosquitto), "--module", "evse_manager", "--json"])
+    until(lambda: '"name":"powermeter"' in watch.out and '"name":"enforce_limits"' in watch.out)
+    watch.ctrl_c()
+    assert watch.ended(AT_ONCE_S) == ExitCode.OK
+    messages = [json.loads(line) for line in watch.out.splitlines()]
+    assert not any("problem" in message for message in messages)
+    meters = [message["value"] for message in messages if message["name"] == "powermeter"]
+    assert all(meter["energy_Wh_import"]["total"] >= 0 for meter in meters)
+
+
 # Calls to others, and calls that nobody answers.
 
 
@@ -244,6 +266,7 @@ def test_commands_are_replayed_only_where_they_are_asked_for(
     file = tmp_path / "session.log"
     var, error = TOPICS.var("m", "i", "x"), TOPICS.error("m", "i", "a/B")
     lines = [
+        "# 5 messages are missing: the disk was too slow",
         f'{TOPICS.ready} {{"data":true,"msg_type":"GlobalReady"}}',
         f"{TOPICS.shutdown} true",
         f'{CALL} {{"data":{{"id":"1","origin":"me","args":{{}}}},"msg_type":"Cmd"}}',
@@ -256,6 +279,7 @@ def test_commands_are_replayed_only_where_they_are_asked_for(
         daemon = replayed(start, mosquitto, file, "--speed", "100")
         client.wait(error)
         assert [heard.topic for heard in client.messages] == [var, error]
+        assert "session.log:1: 5 messages are missing" in daemon.err
         assert "2 messages were replayed, 4 of other kinds or names left out." in daemon.err
         since = client.mark()
         replayed(start, mosquitto, file, "--speed", "100", "--kind", "cmd")

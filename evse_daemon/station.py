@@ -107,7 +107,9 @@ class Station:
                 end = self._tasks.create_task(until.wait(), name="until")
                 self.begin()
                 await end
-                await self._all_end(at_once or asyncio.Event())
+                at_once = at_once or asyncio.Event()
+                if not at_once.is_set():
+                    await self._all_end(at_once)
                 self._end()
                 for task in tuple(self._running):
                     task.cancel()

@@ -112,7 +112,7 @@ def test_no_message_but_an_order_changes_anything(
     abuse = _Abuse(dialect)
 
     @_SETTINGS
-    @given(any_case(Topics(), abuse.station.commands))
+    @given(any_case(Topics(), abuse.station.commands, abuse.station.heard))
     def publish(case: Case) -> None:
         abuse.publish(case)
 

@@ -13,6 +13,7 @@ from evse_daemon.config.document import Item
 from evse_daemon.config.environment import EVEREST_PREFIX, EXTERNAL_PREFIX
 from evse_daemon.config.model import RunConfig, Settings
 from evse_daemon.config.problems import Problem, Report
+from evse_daemon.mqtt.settings import client_id
 
 DEFAULT = Settings().mqtt_everest_prefix
 
@@ -75,6 +76,17 @@ def shared_topics(configs: Sequence[RunConfig]) -> list[Problem]:
                     f"{one.file} has the same everest prefix ({ours.mqtt_everest_prefix}) on the same broker: each "
                     "of the two would answer calls of the other, and disconnect it",
                     "give each station its own mqtt_everest_prefix",
+                )
+            )
+        elif client_id(ours.mqtt_everest_prefix) == client_id(theirs.mqtt_everest_prefix):
+            found.append(
+                Problem(
+                    other.file,
+                    None,
+                    "settings.mqtt_everest_prefix",
+                    f"{one.file} has an everest prefix ({ours.mqtt_everest_prefix}) that gives the same client id on the "
+                    "same broker: each of the two would disconnect the other",
+                    "choose prefixes that do not only differ in / and .",
                 )
             )
         if ours.mqtt_external_prefix == theirs.mqtt_external_prefix:

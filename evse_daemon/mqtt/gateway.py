@@ -81,6 +81,7 @@ class Gateway:
         self._broker = broker
         self._phase = _Phase.STARTING
         self._ready: dict[str, Render] = {}
+        self._was_connected = False
         self._sender = Sender(self._connected)
         self._calls = RemoteCalls(bus, topics, self._dialect, self._sender, self._closed, now)
         self._subscriber: Connection | None = None
@@ -256,6 +257,10 @@ class Gateway:
                 var = source.interface.vars[name]
                 if var.kind == Kind.STATE:
                     self.var_published(source, var, value)
+            if self._was_connected:
+                for error in source.errors.active:
+                    self.error_changed(source, error)
+        self._was_connected = True
 
     async def _clear_leftovers(self) -> None:
         """What a run that died, of whichever dialect, has left retained on the broker goes before the new."""

@@ -9,6 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+DEFINITIONS = ("interfaces", "types", "settings", "schemas", "module_names")
+"""What a manager retains in one topic each while modules start; others have a topic for each name."""
+
 TopicKind = Literal["var", "cmd", "response", "error"]
 
 
@@ -38,6 +41,40 @@ class Topics:
         self.all_commands = f"{self.prefix}modules/+/impl/+/cmd/+"
         self.can_be_retained = (self.ready, self.module_ready("+"), self.var("+", "+", "+"))
         """Filters of the topics on which a run of this daemon may leave retained messages behind."""
+        self.config_request = f"{self.prefix}config/request"
+        self.definitions = (
+            *(f"{self.prefix}{name}" for name in DEFINITIONS),
+            *(f"{self.prefix}{name}/+" for name in ("interface_definitions", "type_definitions", "manifests")),
+        )
+        """Filters of what a manager retains while standalone modules start."""
+
+    def definition(self, *names: str) -> str:
+        """What a manager tells all modules that start: ``interfaces``, or ``manifests`` of a class."""
+        return self.prefix + "/".join(names)
+
+    def config_response(self, module_id: str) -> str:
+        return f"{self.prefix}modules/{module_id}/response"
+
+    def set_request(self, module_id: str) -> str:
+        return f"{self.prefix}modules/{module_id}/config/set_request"
+
+    def set_response(self, module_id: str) -> str:
+        return f"{self.prefix}modules/{module_id}/config/set_response"
+
+    def said_by(self, module_id: str) -> tuple[str, ...]:
+        """Filters of all that a module of another process says."""
+        module = f"{self.prefix}modules/{module_id}"
+        return (
+            f"{module}/impl/+/var/+",
+            f"{module}/impl/+/error/+/+",
+            f"{module}/impl/+/cmd/+/response/+",
+            self.module_ready(module_id),
+            self.set_response(module_id),
+        )
+
+    def commands_of(self, module_id: str) -> str:
+        """A filter of the commands of one module."""
+        return f"{self.prefix}modules/{module_id}/impl/+/cmd/+"
 
     def module_ready(self, module_id: str) -> str:
         return f"{self.prefix}modules/{module_id}/ready"

@@ -6,6 +6,7 @@ they say to their peers on the bus. A module that starts anew is configured anew
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -35,6 +36,8 @@ from evse_daemon.store import StoreError
 
 SET_ANSWER_S = 5.0
 """How long a running module may take to say what it makes of a changed value; it is asked twice."""
+
+MAX_ECHOES = 1000
 
 STORED = "parameters"
 """The key of changed values among the settings that the journal keeps for a module."""
@@ -107,6 +110,8 @@ class StandaloneModules:
         self._stored: dict[str, dict[str, dict[str, str]]] = {}
         self._station_ready = False
         self._released = False
+        self._echoes: OrderedDict[tuple[str, bool], None] = OrderedDict()
+        """What is told of a module in its stead: it comes back on the module's own topic."""
         self._connection = 0
         self._sender: Sender
         self._connected: Callable[[], bool] = lambda: False
@@ -153,7 +158,14 @@ class StandaloneModules:
 
     def said(self, error: Error) -> bool:
         member = self._members.get(error.module_id)
-        return member is not None and member.module.said(error)
+        if member is None:
+            return False
+        if member.module.said(error):
+            return True
+        self._echoes[error.uuid, error.active] = None
+        if len(self._echoes) > MAX_ECHOES:
+            self._echoes.popitem(last=False)
+        return False
 
     def missing(self) -> list[str]:
         return [module_id for module_id, member in self._members.items() if not member.ready]
@@ -225,6 +237,9 @@ class StandaloneModules:
                 module.var_heard(implementation, var, value)
             case "error":
                 error = read_error(payload, topic.name, module.module_id, topic.implementation_id)
+                if (error.uuid, error.active) in self._echoes:
+                    del self._echoes[error.uuid, error.active]
+                    return
                 self._runs_already(member)
                 try:
                     module.error_heard(implementation, error)

@@ -81,6 +81,7 @@ class RemoteModule(Module):
         self._sent_s: dict[str, float] = {}
         self._telling: set[str] = set()
         self._told_version = -1
+        self._tell_again_s = 0.0
         self._unsent = False
         self._heard_errors: set[tuple[str, str]] = set()
         self._silence = ""
@@ -275,6 +276,8 @@ class RemoteModule(Module):
         if not self.wire.connected or self._watch.booting:
             return
         if not self._watch.up or self._unsent:
+            if now_s >= self._tell_again_s:
+                self._telling.clear()
             self._tell_all()
         elif self._watch.probe_due(now_s):
             for name, setting in power.items():
@@ -287,6 +290,7 @@ class RemoteModule(Module):
             return
         calls = [self._again(name, setting) for name, board in self._boards.items() for setting in board]
         self._told_version = self._version
+        self._tell_again_s = self.clock.now_s() + self.deadline_s / 2
         self._telling = {call.id for call in calls}
         for call in calls:
             self._send(call.then(partial(self._told, call.id), partial(self._not_told, call)))

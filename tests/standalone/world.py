@@ -66,7 +66,16 @@ class Board(ForeignModule):
         if command == "allow_power_on":
             self.allowed = arguments["value"]["allow_power_on"]
             self._switch()
+        if command.endswith("_transaction"):
+            return {"status": "NOT_SUPPORTED"}
         return True if command == "reset" else None
+
+    def tick(self, now_s: float) -> None:
+        """Time passes: it measures."""
+        if self.silent or self.died or self.ready_seen == 0:
+            return
+        reading = {"timestamp": f"2026-11-21T08:{int(now_s) // 60:02}:{now_s % 60:06.3f}Z", "meter_id": "m"}
+        self.var("powermeter", "powermeter", reading | {"energy_Wh_import": {"total": 1000.0 + now_s}})
 
     def car(self, state: str) -> None:
         self.car_state = state
@@ -83,14 +92,18 @@ class Board(ForeignModule):
 class StandaloneWorld:
     """The daemon's side, and clients for the others."""
 
-    def __init__(self, config: RunConfig, journal: MemoryJournal | None = None, broker: MemoryBroker | None = None) -> None:
+    def __init__(
+        self, config: RunConfig, journal: MemoryJournal | None = None, broker: MemoryBroker | None = None
+    ) -> None:
         self.broker = broker or MemoryBroker()
         self.clock = VirtualClock()
         self.journal = journal or MemoryJournal()
         self.station = Station(config, self.clock, self.journal, lambda _: None)
         self.bus = self.station.bus
         topics = Topics(config.settings.mqtt_everest_prefix, config.settings.mqtt_external_prefix)
-        self.gateway = Gateway(self.bus, topics, config.daemon.mqtt_dialect, self.broker, now=self.clock.now_s)
+        self.gateway = Gateway(
+            self.bus, topics, config.daemon.mqtt_dialect, self.broker, now=self.clock.now_s
+        )
         self.bus.taps.append(self.gateway)
         self.station.build(self.gateway.external)
         self.standalone = StandaloneModules(
@@ -123,8 +136,16 @@ class StandaloneWorld:
 
     async def advance(self, seconds: float) -> None:
         end_s = self.clock.now_s() + seconds
+        boards = [
+            module
+            for client in self.broker.clients
+            if isinstance(module := getattr(client.hear, "__self__", None), Board)
+        ]
         while self.clock.now_s() < end_s - 1e-9:
             self.clock.advance(min(STEP_S, end_s - self.clock.now_s()), self.bus.settle)
+            if round(self.clock.now_s() / STEP_S) % round(1 / STEP_S) == 0:
+                for board in boards:
+                    board.tick(self.clock.now_s())
             for _ in range(2):
                 await self.settle()
 

@@ -90,7 +90,7 @@ class ForeignModule:
             self.client.publish(topic, payload)
         self.held.clear()
 
-    def hear(self, topic: str, payload: bytes, retain: bool) -> None:  # noqa: FBT001 - as MQTT has it
+    def hear(self, topic: str, payload: bytes, retain: bool) -> None:
         if self.died:
             return
         if topic == "everest/shutdown":

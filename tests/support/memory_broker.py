@@ -42,7 +42,9 @@ class MemoryClient:
         self.filters.remove(topic)
 
     def publish(self, topic: str, payload: str | bytes, qos: int = 2, *, retain: bool = False) -> None:
-        self._broker.take(topic, payload if isinstance(payload, bytes) else payload.encode(), qos, retain=retain)
+        self._broker.take(
+            topic, payload if isinstance(payload, bytes) else payload.encode(), qos, retain=retain
+        )
 
     def close(self) -> None:
         self._broker.clients.remove(self)

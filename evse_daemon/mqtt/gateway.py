@@ -56,7 +56,7 @@ class Peers(Protocol):
         """How to reach them."""
 
     def subscriptions(self) -> list[tuple[str, int]]:
-        """What has to be heard of them."""
+        """What has to be heard of them, and which calls."""
 
     def leftovers(self) -> tuple[str, ...]:
         """Filters of what a run that died may have left retained for them."""
@@ -180,9 +180,10 @@ class Gateway:
         """
         will = Will(self._topics.status, _OFFLINE, _PRESENCE.qos, _PRESENCE.retain)
         publisher = self._broker.publisher(will, self._sender.state_changed)
-        subscriptions = [(self._topics.all_commands, COMMAND_QOS), *self.external.subscriptions()]
+        spoken = [(self._topics.all_commands, COMMAND_QOS)]
         if self._peers is not None:
-            subscriptions += self._peers.subscriptions()
+            spoken = self._peers.subscriptions()
+        subscriptions = [*spoken, *self.external.subscriptions()]
         await self._sender.start(publisher, self._clear_leftovers, required=required)
         self._subscriber = self._broker.subscriber(subscriptions, self._receive)
         try:

@@ -6,7 +6,6 @@ they say to their peers on the bus. A module that starts anew is configured anew
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -15,21 +14,17 @@ from typing import Any
 import structlog
 
 from evse_daemon.config.model import RunConfig
-from evse_daemon.framework.calls import Call
 from evse_daemon.framework.clock import Timer
-from evse_daemon.framework.errors import Error
 from evse_daemon.framework.module import Journal
-from evse_daemon.framework.rate_limit import RateLimitedLog
 from evse_daemon.mqtt.client import Inbound
-from evse_daemon.mqtt.dialects import DIALECTS, Delivery, to_json
+from evse_daemon.mqtt.dialects import Delivery
 from evse_daemon.mqtt.outbox import Rank, Withdrawn, already
-from evse_daemon.mqtt.sender import Sender
-from evse_daemon.mqtt.topics import Topics, TreeTopic
+from evse_daemon.mqtt.topics import Topics
 from evse_daemon.standalone import config_messages as messages
 from evse_daemon.standalone import definitions
 from evse_daemon.standalone.config_messages import GENERATIONS, MessageError
 from evse_daemon.standalone.configuration import Change, Configuration
-from evse_daemon.standalone.incoming import read_answer, read_error, read_var
+from evse_daemon.standalone.exchange import QOS, Exchange
 from evse_daemon.standalone.remote_module import RemoteModule
 from evse_daemon.station import Station
 from evse_daemon.store import StoreError
@@ -37,14 +32,10 @@ from evse_daemon.store import StoreError
 SET_ANSWER_S = 5.0
 """How long a running module may take to say what it makes of a changed value; it is asked twice."""
 
-MAX_ECHOES = 1000
-
 STORED = "parameters"
 """The key of changed values among the settings that the journal keeps for a module."""
 
-QOS = 2
 _RETAINED, _CLEARED, _SPOKEN = Delivery(QOS, retain=True), Delivery(0, retain=True), Delivery(QOS)
-_AT_MOST_ONCE = Delivery(0)
 
 log = structlog.get_logger(__name__)
 
@@ -69,7 +60,7 @@ class _Setting:
     timer: Timer
 
 
-class StandaloneModules:
+class StandaloneModules(Exchange):
     """The manager's part, and the way between the bus and the modules of other processes.
 
     Args:
@@ -94,12 +85,11 @@ class StandaloneModules:
             if isinstance(module, RemoteModule)
         }
         self._config = config
-        self._topics = topics
+        super().__init__(topics, modules)
         self._clock = station.bus.clock
         self._journal = journal
         self._all_ready = all_ready
         self._generation = GENERATIONS[config.daemon.config_messages]
-        self._dialect = DIALECTS["everest"]
         self._described = definitions.described(config)
         self._configuration = Configuration(self._generation, self._described)
         self._members = {module_id: _Member(module) for module_id, module in modules.items()}
@@ -110,62 +100,20 @@ class StandaloneModules:
         self._stored: dict[str, dict[str, dict[str, str]]] = {}
         self._station_ready = False
         self._released = False
-        self._echoes: OrderedDict[tuple[str, bool], None] = OrderedDict()
-        """What is told of a module in its stead: it comes back on the module's own topic."""
         self._connection = 0
-        self._sender: Sender
-        self._connected: Callable[[], bool] = lambda: False
-        self._seldom = RateLimitedLog(log)
         for module_id, module in modules.items():
-            module.wire = self
             module.deadline_s = config.daemon.standalone_deadline_s
             self._restore(module_id)
 
-    # The way to the other processes
-
-    @property
-    def connected(self) -> bool:
-        return self._connected()
-
-    def send_call(self, call: Call[Any]) -> None:
-        """Sends a call. One to hardware is never repeated by MQTT: it must not arrive after it was given up."""
-        topic = self._topics.command(call.target.module_id, call.target.implementation_id, call.command.name)
-        delivery = _AT_MOST_ONCE if call.command.interface.hardware else _SPOKEN
-        self._sender.event(topic, partial(self._call_as_json, call), delivery, Rank.KEEP)
-
-    def _call_as_json(self, call: Call[Any]) -> bytes:
-        if call.outcome is not None:
-            raise Withdrawn
-        arguments = call.command.arguments_to_jsonable(call.arguments)
-        return to_json(self._dialect.command(call.id, call.origin, arguments))
-
     # For the gateway
 
-    def attached(self, sender: Sender, connected: Callable[[], bool]) -> None:
-        self._sender = sender
-        self._connected = connected
-
     def subscriptions(self) -> list[tuple[str, int]]:
-        topics = [self._topics.config_request]
+        topics = [self._topics.all_commands, self._topics.config_request]
         topics += [topic for module_id in self._members for topic in self._topics.said_by(module_id)]
         return [(topic, QOS) for topic in topics]
 
     def leftovers(self) -> tuple[str, ...]:
         return self._topics.definitions
-
-    def owns(self, module_id: str) -> bool:
-        return module_id in self._members
-
-    def said(self, error: Error) -> bool:
-        member = self._members.get(error.module_id)
-        if member is None:
-            return False
-        if member.module.said(error):
-            return True
-        self._echoes[error.uuid, error.active] = None
-        if len(self._echoes) > MAX_ECHOES:
-            self._echoes.popitem(last=False)
-        return False
 
     def missing(self) -> list[str]:
         return [module_id for module_id, member in self._members.items() if not member.ready]
@@ -187,14 +135,6 @@ class StandaloneModules:
         self._station_ready = True
         self._release()
 
-    def receive(self, message: Inbound) -> bool:
-        """Takes a message of a standalone module, or on a topic of a manager."""
-        try:
-            return self._receive(message)
-        except MessageError as error:
-            self._refuse(message.topic, str(error))
-            return True
-
     def _receive(self, message: Inbound) -> bool:
         if message.topic == self._topics.config_request:
             if not message.retain:
@@ -207,51 +147,13 @@ class StandaloneModules:
         if (module_id := self._set_topics.get(message.topic)) is not None:
             self._was_set(module_id, message.payload)
             return True
-        topic = self._topics.parse(message.topic)
-        member = None if topic is None else self._members.get(topic.module_id)
-        if topic is None or member is None:
-            return False
-        if topic.kind == "cmd":
-            return True  # the module hears it itself
-        if message.retain:
-            raise MessageError("it is retained: nobody knows how old it is")
-        self._said(member, topic, message.payload)
-        return True
+        return self.hear(message)
 
     # What the modules say
 
-    def _said(self, member: _Member, topic: TreeTopic, payload: bytes) -> None:
-        module = member.module
-        implementation = module.implementations.get(topic.implementation_id)
-        if implementation is None:
-            raise MessageError(f"{module.module_id} has no implementation {topic.implementation_id[:60]}")
-        match topic.kind:
-            case "var":
-                var = implementation.interface.vars.get(topic.name)
-                if var is None:
-                    raise MessageError(
-                        f"{implementation.interface.interface_name} has no variable {topic.name[:60]}"
-                    )
-                value = read_var(var, payload)
-                self._runs_already(member)
-                module.var_heard(implementation, var, value)
-            case "error":
-                error = read_error(payload, topic.name, module.module_id, topic.implementation_id)
-                if (error.uuid, error.active) in self._echoes:
-                    del self._echoes[error.uuid, error.active]
-                    return
-                self._runs_already(member)
-                try:
-                    module.error_heard(implementation, error)
-                except ValueError as problem:
-                    raise MessageError(str(problem)) from None
-            case "response":
-                answer = read_answer(payload)
-                self._runs_already(member)
-                module.answered(answer)
-
-    def _runs_already(self, member: _Member) -> None:
+    def speaks(self, module: RemoteModule) -> None:
         """A module that was not configured by this run and talks: this daemon has started anew, not the module."""
+        member = self._members[module.module_id]
         if not member.ready and not member.asked:
             log.info("a standalone module runs already", module=member.module.module_id)
             member.ready = True
@@ -414,11 +316,3 @@ class StandaloneModules:
             reason = reason or "Runtime change rejected by module"
             answer = messages.was_set(self._generation, "RebootRequired", reason, "Ok", reason)
         self._answer(setting.origin, answer)
-
-    def _refuse(self, topic: str, reason: str) -> None:
-        self._seldom.warning(
-            topic if self._topics.parse(topic) is None else reason,
-            "message of a standalone module refused",
-            topic=topic[:200],
-            reason=reason,
-        )

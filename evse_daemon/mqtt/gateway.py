@@ -323,7 +323,8 @@ class Gateway:
         """What a run that died, of whichever dialect, has left retained on the broker goes before the new."""
         try:
             others = () if self._peers is None else self._peers.leftovers()
-            leftovers = await self._broker.retained((*self._topics.can_be_retained, *others))
+            filters = (*self._topics.can_be_retained, *others)
+            leftovers = await self._broker.retained(filters) if filters else []
         except BrokerUnreachable as error:
             log.warning("retained messages of a former run could not be looked for", reason=str(error))
             return

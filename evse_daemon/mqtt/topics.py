@@ -72,6 +72,11 @@ class Topics:
             self.set_response(module_id),
         )
 
+    @property
+    def energy_requests(self) -> str:
+        """A filter of what every EvseManager publishes each second."""
+        return self.var("+", "+", "energy_flow_request")
+
     def commands_of(self, module_id: str) -> str:
         """A filter of the commands of one module."""
         return f"{self.prefix}modules/{module_id}/impl/+/cmd/+"

@@ -110,6 +110,12 @@ def class_of_ours(cls: type[Module]) -> type[RemoteModule]:
     return _made(cls.__name__, cls.Options, cls.provides, cls.requires, None)
 
 
+def class_of_peer(class_name: str, implementations: Mapping[str, type[Interface]]) -> type[RemoteModule]:
+    """The same for a module of which only the interfaces that are used here matter."""
+    provides = {name: _provides(name, each, ModuleOptions) for name, each in implementations.items()}
+    return _made(class_name, ModuleOptions, provides, {}, None)
+
+
 def _made(
     name: str,
     options: type[ModuleOptions],

@@ -41,7 +41,7 @@ class Topics:
         self.all_commands = f"{self.prefix}modules/+/impl/+/cmd/+"
         self.whole_station = (f"{self.prefix}#", f"evse_daemon/{self.name}/#")
         """Filters of all that belongs to the station, but for what is below the external prefix."""
-        self.can_be_retained = (self.ready, self.module_ready("+"), self.var("+", "+", "+"))
+        self.can_be_retained: tuple[str, ...] = (self.ready, self.module_ready("+"), self.var("+", "+", "+"))
         """Filters of the topics on which a run of this daemon may leave retained messages behind."""
         self.config_request = f"{self.prefix}config/request"
         self.definitions = (

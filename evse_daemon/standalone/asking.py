@@ -111,7 +111,9 @@ async def ask(
                 await connection.publish(topics.config_request, request, qos=2)
                 if await _until(ear, partial(ear.modules.__contains__, module_id), ANSWER_S):
                     break
-                log.warning("the manager does not tell what the module is to be, asking again", module=module_id)
+                log.warning(
+                    "the manager does not tell what the module is to be, asking again", module=module_id
+                )
     finally:
         await connection.stop()
     return Answers(ear.generation, ear.modules, ear.names)

@@ -151,7 +151,9 @@ def _options(
         if each.name in cls.model_fields:
             values[each.name] = each.value
         else:
-            warnings.append(f"option {each.name[:60]!r} of {module_id} has no effect: this class does not have it")
+            warnings.append(
+                f"option {each.name[:60]!r} of {module_id} has no effect: this class does not have it"
+            )
     cls.model_rebuild()
     try:
         return cls.model_validate(values)

@@ -84,6 +84,10 @@ class Station:
                 }
             )
             self.modules[module_id].connect()
+            if entry.standalone:
+                for found in contexts[module_id].connections.values():
+                    for implementation in found:
+                        implementation.standalone_callers.add(module_id)
         for module_id, module in self.modules.items():
             module.init()
             for name, implementation in module.implementations.items():

@@ -97,7 +97,16 @@ async def run_station(
     if taps is not None:
         station.bus.taps.extend(taps(station))
     station.build(gateway.external)
+    standalone = None
+    if any(entry.standalone for entry in config.modules.values()):
+        from evse_daemon.standalone.manager import StandaloneModules
+
+        standalone = StandaloneModules(config, topics, station, journal, gateway.all_ready)
+    if standalone is not None:
+        gateway.attach(standalone)
     for module_id, module in station.modules.items():
+        if config.modules[module_id].standalone:
+            continue
         gateway.module_created(module_id, type(module).__name__)
         gateway.module_ready(module_id)
     try:
@@ -107,7 +116,10 @@ async def run_station(
         print(error, file=sys.stderr)
         return ExitCode.BROKER
     try:
-        gateway.all_ready()
+        if standalone is None:
+            gateway.all_ready()
+        else:
+            standalone.station_ready()
         log.info("ready", version=__version__, modules=len(station.modules), broker=broker.describe())
         if started is not None:
             await started()

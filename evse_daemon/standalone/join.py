@@ -14,6 +14,7 @@ from typing import TypeVar
 
 import structlog
 
+from evse_daemon.framework.calls import CallIds
 from evse_daemon.framework.clock import RealClock
 from evse_daemon.framework.module import Journal
 from evse_daemon.mqtt.connections import Broker, MqttBroker
@@ -126,6 +127,8 @@ class Taking:
     ) -> None:
         self._part = part
         self._station = station
+        # The rest of the station may be an evse-daemon too: its calls are not echoes of ours.
+        station.bus.call_ids = CallIds(topics.status)
         self._news: asyncio.Queue[News] = asyncio.Queue()
         self._gateway = Gateway(station.bus, topics, "everest", broker)
         station.bus.taps.append(self._gateway)

@@ -98,10 +98,11 @@ async def run_station(
         station.bus.taps.extend(taps(station))
     station.build(gateway.external)
     standalone = None
+    begins = asyncio.Event()
     if any(entry.standalone for entry in config.modules.values()):
         from evse_daemon.standalone.manager import StandaloneModules
 
-        standalone = StandaloneModules(config, topics, station, journal, gateway.all_ready)
+        standalone = StandaloneModules(config, topics, station, journal, gateway.all_ready, begins.set)
     if standalone is not None:
         gateway.attach(standalone)
     for module_id, module in station.modules.items():
@@ -118,6 +119,7 @@ async def run_station(
     try:
         if standalone is None:
             gateway.all_ready()
+            begins.set()
         else:
             standalone.station_ready()
         log.info("ready", version=__version__, modules=len(station.modules), broker=broker.describe())
@@ -127,7 +129,7 @@ async def run_station(
         gc.collect()
         gc.freeze()
         gc.enable()
-        await station.supervise(until, at_once)
+        await station.supervise(until, at_once, begins)
     finally:
         station.make_safe()
         gateway.begin_shutdown()

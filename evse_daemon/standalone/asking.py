@@ -24,6 +24,9 @@ from evse_daemon.standalone.config_messages import GENERATIONS, Generation, Mess
 ANSWER_S = 5.0
 """As a real module waits (F/include/utils/types.hpp:350)."""
 
+RETAINED_S = 1.0
+"""What is retained comes at once."""
+
 log = structlog.get_logger(__name__)
 
 
@@ -73,7 +76,11 @@ class _Ear:
 
 
 async def ask(
-    settings: BrokerSettings, topics: Topics, module_ids: Sequence[str], generation: Generation | None
+    settings: BrokerSettings,
+    topics: Topics,
+    module_ids: Sequence[str],
+    generation: Generation | None,
+    former: Generation | None = None,
 ) -> Answers:
     """Waits for the manager, and for what it says of each module; for ever, if need be.
 
@@ -82,6 +89,8 @@ async def ask(
         topics: of the station.
         module_ids: our modules.
         generation: of the messages, where the user has said so.
+        former: the manager's when we took part last. Where nothing is retained it runs, and has seen us ready since
+            it started: it is the same still.
 
     Raises:
         BrokerUnreachable: the text tells why, and what to do.
@@ -97,6 +106,8 @@ async def ask(
     )
     await connection.start()
     try:
+        if not await _until(ear, lambda: ear.generation is not None, RETAINED_S):
+            ear.generation = former
         if not await _until(ear, lambda: ear.generation is not None, ANSWER_S):
             log.warning(
                 "no manager is starting: start EVerest's manager now; if it runs already, say with --config-messages "

@@ -14,6 +14,7 @@ from typing import TypeVar
 
 import structlog
 
+from evse_daemon.framework.calls import CallIds
 from evse_daemon.framework.clock import RealClock
 from evse_daemon.framework.module import Journal
 from evse_daemon.mqtt.connections import Broker, MqttBroker
@@ -21,16 +22,20 @@ from evse_daemon.mqtt.gateway import Gateway
 from evse_daemon.mqtt.settings import BrokerSettings
 from evse_daemon.mqtt.unreachable import BrokerUnreachable
 from evse_daemon.standalone.asking import Answers, ask
-from evse_daemon.standalone.config_messages import GENERATIONS, GenerationName
+from evse_daemon.standalone.config_messages import GENERATIONS, Generation, GenerationName
 from evse_daemon.standalone.joined import joined_config
 from evse_daemon.standalone.membership import Callers, Membership, MemberTopics, News
 from evse_daemon.standalone.remote_module import RemoteModule
 from evse_daemon.station import Station
+from evse_daemon.store import StoreError
 
 T = TypeVar("T")
 
 LOOK_S = 0.25
 """How often it is looked whether the station is still there."""
+
+REMEMBERED, GENERATION = "!join", "config_messages"
+"""Where the journal keeps how the manager spoke; no module has this id."""
 
 AGAIN_S = 2.0
 """Before the broker is tried again."""
@@ -79,12 +84,14 @@ class Member:
         first = True
         while not self._until.is_set():
             try:
-                answers = await self._unless_ended(
-                    ask(self._part.broker, self._topics, self._part.module_ids, generation)
+                asking = ask(
+                    self._part.broker, self._topics, self._part.module_ids, generation, self._former()
                 )
+                answers = await self._unless_ended(asking)
                 if answers is None:
                     return
                 first = False
+                self._journal.save_settings(REMEMBERED, {GENERATION: answers.generation.name})
                 if await self._take_part(answers) is not News.ANEW:
                     return
                 log.info("the manager has started anew")
@@ -93,6 +100,14 @@ class Member:
                     raise
                 log.warning("the broker is not reached, trying on", reason=str(error))
                 await self._unless_ended(asyncio.sleep(AGAIN_S))
+
+    def _former(self) -> Generation | None:
+        try:
+            name = self._journal.settings(REMEMBERED).get(GENERATION)
+        except StoreError as error:
+            log.error("what the manager spoke before cannot be read", reason=str(error))  # noqa: TRY400
+            return None
+        return GENERATIONS.get(name) if name is not None else None
 
     async def _unless_ended(self, awaitable: Awaitable[T]) -> T | None:
         """What it gives; None where we were told to end meanwhile."""
@@ -126,6 +141,8 @@ class Taking:
     ) -> None:
         self._part = part
         self._station = station
+        # The rest of the station may be an evse-daemon too: its calls are not echoes of ours.
+        station.bus.call_ids = CallIds(topics.status)
         self._news: asyncio.Queue[News] = asyncio.Queue()
         self._gateway = Gateway(station.bus, topics, "everest", broker)
         station.bus.taps.append(self._gateway)

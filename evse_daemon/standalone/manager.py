@@ -32,6 +32,9 @@ from evse_daemon.store import StoreError
 SET_ANSWER_S = 5.0
 """How long a running module may take to say what it makes of a changed value; it is asked twice."""
 
+START_S = 20.0
+"""How long the modules of this process wait for the others."""
+
 STORED = "parameters"
 """The key of changed values among the settings that the journal keeps for a module."""
 
@@ -69,6 +72,8 @@ class StandaloneModules(Exchange):
         journal: where changed values are kept.
         all_ready: called when the station and every standalone module are ready, and again for each that has started
             anew; its argument says whether GlobalReady is to be published.
+        begin: called once, when the modules of this process should begin: with all others, as in EVerest, or after
+            START_S without those that are missing.
     """
 
     def __init__(
@@ -78,6 +83,7 @@ class StandaloneModules(Exchange):
         station: Station,
         journal: Journal,
         all_ready: Callable[[bool], None],
+        begin: Callable[[], None],
     ) -> None:
         modules = {
             module_id: module
@@ -89,6 +95,8 @@ class StandaloneModules(Exchange):
         self._clock = station.bus.clock
         self._journal = journal
         self._all_ready = all_ready
+        self._begin = begin
+        self._begun = False
         self._generation = GENERATIONS[config.daemon.config_messages]
         self._described = definitions.described(config)
         self._configuration = Configuration(self._generation, self._described)
@@ -103,6 +111,7 @@ class StandaloneModules(Exchange):
         self._connection = 0
         for module_id, module in modules.items():
             module.deadline_s = config.daemon.standalone_deadline_s
+            module.callers = _callers(config, module_id)
             self._restore(module_id)
 
     # For the gateway
@@ -131,9 +140,26 @@ class StandaloneModules(Exchange):
             self._sender.event(self._topics.shutdown, already(b"true"), _SPOKEN, Rank.KEEP)
 
     def station_ready(self) -> None:
-        """The modules of this process are ready."""
+        """The modules of this process are initialised."""
         self._station_ready = True
+        for member in self._members.values():
+            member.module.context.inbox.put(member.module.ready)
         self._release()
+        self._clock.call_at(self._clock.now_s() + START_S, self._begin_without)
+
+    def _begin_without(self) -> None:
+        """Some are missing still: what can go without them goes on."""
+        if not self._begun:
+            log.error(
+                "the station begins without standalone modules that are not ready", modules=self.missing()
+            )
+            self._all_ready(False)
+            self._begin_now()
+
+    def _begin_now(self) -> None:
+        if not self._begun:
+            self._begun = True
+            self._begin()
 
     def _receive(self, message: Inbound) -> bool:
         if message.topic == self._topics.config_request:
@@ -185,6 +211,7 @@ class StandaloneModules(Exchange):
         self._settle_definitions()
         # A real module may go deaf by a second GlobalReady; where none has started there is nobody to tell.
         self._all_ready(announce)
+        self._begin_now()
 
     # What they ask
 
@@ -316,3 +343,14 @@ class StandaloneModules(Exchange):
             reason = reason or "Runtime change rejected by module"
             answer = messages.was_set(self._generation, "RebootRequired", reason, "Ok", reason)
         self._answer(setting.origin, answer)
+
+
+def _callers(config: RunConfig, module_id: str) -> dict[str, str]:
+    """By implementation of a module, who calls it first."""
+    found: dict[str, str] = {}
+    for caller, entry in config.modules.items():
+        for targets in entry.connections.values():
+            for target in targets:
+                if target.module_id == module_id:
+                    found.setdefault(target.implementation_id, caller)
+    return found

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import partial
+from types import MappingProxyType
 from typing import Any, ClassVar, Protocol, TypeVar
 
 from pydantic import ValidationError
@@ -73,6 +74,8 @@ class RemoteModule(Module):
     wire: Wire
     """Set before the station begins."""
     deadline_s: float = DEADLINE_S
+    callers: Mapping[str, str] = MappingProxyType({})
+    """By implementation, the module in whose name a board is told to be safe before anybody calls it."""
 
     def __init__(self, context: Context) -> None:
         super().__init__(context)
@@ -83,6 +86,7 @@ class RemoteModule(Module):
         self._told_version = -1
         self._tell_again_s = 0.0
         self._unsent = False
+        self._begun = False
         self._heard_errors: set[tuple[str, str]] = set()
         self._silence = ""
         self._seldom = RateLimitedLog(self.log)
@@ -101,9 +105,17 @@ class RemoteModule(Module):
         return self._watch.up
 
     def ready(self) -> None:
+        """Its life is watched from here on; its board is told to be safe, whatever a former run has told it."""
+        if self._begun:
+            return
+        self._begun = True
+        for name, board in self._boards.items():
+            if name in self.callers:
+                board.begin(self.callers[name])
         self._watch.deadline_s = self.deadline_s
         if not self._watch.up:
             self._silent("it has not started yet")
+        self._tell_all()
         self.every(self.deadline_s / 4, self._tick)
 
     # What the manager knows of it

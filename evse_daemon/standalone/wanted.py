@@ -49,6 +49,13 @@ class WantedBoard:
         self._settings[_SLOTS[command.name]] = Setting(command, arguments, origin)
         self.version += 1
 
+    def begin(self, origin: str) -> None:
+        """Nothing was commanded yet: no power, no PWM."""
+        if not self._settings:
+            off = PowerOnOff(allow_power_on=False, reason="PowerOff")
+            self.keep(EvseBoardSupport.allow_power_on, {"value": off}, origin)
+            self.keep(EvseBoardSupport.cp_state_X1, {}, origin)
+
     def lose(self) -> None:
         """The link is lost: whatever was wanted, no power is from here on until it is commanded anew."""
         if (power := self._settings.get("power")) is not None:

@@ -107,14 +107,13 @@ class StandaloneWorld:
         self.bus.taps.append(self.gateway)
         self.station.build(self.gateway.external)
         self.standalone = StandaloneModules(
-            config, topics, self.station, self.journal, self.gateway.all_ready
+            config, topics, self.station, self.journal, self.gateway.all_ready, self.station.begin
         )
         self.gateway.attach(self.standalone)
 
     async def start(self) -> None:
         await self.gateway.start()
         self.standalone.station_ready()
-        self.station.begin()
         await self.settle()
 
     def connect(self, module: ForeignModule) -> None:

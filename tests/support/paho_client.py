@@ -6,7 +6,8 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
-import paho.mqtt.client as paho
+from paho.mqtt import client as paho
+from paho.mqtt.enums import CallbackAPIVersion
 
 from evse_daemon.mqtt.settings import BrokerSettings
 
@@ -18,11 +19,11 @@ class PahoClient:
 
     def __init__(self, settings: BrokerSettings, hear: Hear) -> None:
         loop = asyncio.get_running_loop()
-        self._client = paho.Client(paho.CallbackAPIVersion.VERSION2)
+        self._client = paho.Client(CallbackAPIVersion.VERSION2)
         self._client.max_inflight_messages_set(0)
 
         def heard(_client: Any, _data: Any, message: paho.MQTTMessage) -> None:
-            loop.call_soon_threadsafe(hear, message.topic, message.payload, message.retain)
+            loop.call_soon_threadsafe(hear, message.topic, bytes(message.payload), message.retain)
 
         self._client.on_message = heard
         self._client.connect(settings.host, settings.port, keepalive=20)

@@ -143,7 +143,7 @@ class RemoteCalls:
         if closed is not None:
             raise closed
         target, command = self._find(topic)
-        if target.interface.hardware:
+        if target.interface.hardware and incoming.origin not in target.standalone_callers:
             self._refuse("hardware", topic, f"{incoming.origin} is not connected to it")
             raise CallError(
                 "HandlerException",

@@ -13,12 +13,20 @@ import pytest
 from evse_daemon.mqtt.settings import BrokerSettings, TlsSettings
 
 MISSING = "NOT TESTED: the program mosquitto is not installed (apt install mosquitto)"
+OTHER_VARIABLE = "EVSE_TEST_MOSQUITTO"
+"""In the environment: the mosquitto program of another Debian; CONTRIBUTING.md says how to get one."""
+OTHER_MISSING = f"NOT TESTED: the Mosquitto of another Debian ({OTHER_VARIABLE} names no program)"
 _CONNECT = bytes.fromhex("10 10 00 04 4d515454 04 02 003c 0004 70726f62".replace(" ", ""))
 _CONNACK_TYPE = 0x20
 
 
 def mosquitto_binary() -> str | None:
     return shutil.which("mosquitto", path=os.environ.get("PATH", "") + ":/usr/sbin:/usr/local/sbin")
+
+
+def other_mosquitto_binary() -> str | None:
+    """The Mosquitto of another Debian than this machine's, where the environment names one."""
+    return shutil.which(os.environ.get(OTHER_VARIABLE, ""))
 
 
 def free_port() -> int:
@@ -97,9 +105,11 @@ class Mosquitto:
             return False
 
 
-def start_mosquitto(tmp_path: Path, extra_conf: str = "", *, persistent: bool = False) -> Mosquitto:
+def start_mosquitto(
+    tmp_path: Path, extra_conf: str = "", *, persistent: bool = False, binary: str | None = None
+) -> Mosquitto:
     """A running broker; call `stop` at the end. Skips the test if there is no Mosquitto."""
-    binary = mosquitto_binary()
+    binary = binary or mosquitto_binary()
     if binary is None:
         pytest.skip(MISSING)
     broker = Mosquitto(tmp_path / "broker", binary, extra_conf, persistent=persistent)

@@ -67,8 +67,8 @@ async def _empty_mailbox(port: int, last: str) -> list[str]:
 def test_exactly_once_over_aborts_and_broker_restarts(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("evse_daemon.mqtt.client._PAUSE_MIN_S", 0.02)
-    monkeypatch.setattr("evse_daemon.mqtt.client._PAUSE_MAX_S", 0.1)
+    monkeypatch.setattr("evse_daemon.mqtt.backoff.FIRST_S", 0.02)
+    monkeypatch.setattr("evse_daemon.mqtt.backoff.LONGEST_S", 0.1)
     broker = start_mosquitto(tmp_path, persistent=True)
     count, faults = 400, "dddrdddrdddr"  # d: the link is dropped, r: the broker is restarted
     pending = iter(faults)

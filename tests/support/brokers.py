@@ -92,6 +92,15 @@ class Mosquitto:
             process.send_signal(signum)
             process.wait(5)
 
+    def hang(self) -> None:
+        """It keeps its connections and does nothing, until `go_on`."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGSTOP)
+
+    def go_on(self) -> None:
+        assert self._process is not None
+        self._process.send_signal(signal.SIGCONT)
+
     def restart(self) -> None:
         self.stop()
         self.start()

@@ -537,6 +537,11 @@ def task_bench(args: list[str]) -> int:
     return become(PROJECT, [str(PROJECT.python), str(PROJECT.root / "tests" / "bench" / "run.py"), *args])
 
 
+def task_soak(args: list[str]) -> int:
+    ensure_venv(PROJECT, EXTRAS_TO_TEST)
+    return become(PROJECT, [str(PROJECT.python), str(PROJECT.root / "tests" / "soak" / "run.py"), *args])
+
+
 def task_clean(_: list[str]) -> int:
     import shutil
 
@@ -573,6 +578,11 @@ TASKS: dict[str, tuple[Callable[[list[str]], int], str, str]] = {
     ),
     "format": (task_format, "[PATH…]", "sort the imports and lay the files out as ruff wants them"),
     "bench": (task_bench, "[ARG…]", "the benchmarks (tests/bench); prints a table"),
+    "soak": (
+        task_soak,
+        "[ARG…]",
+        "a minute of broker faults during charging sessions; says whether all held",
+    ),
     "install": (task_install, "", "only make .venv, with everything for running and testing"),
     "clean": (task_clean, "", "remove .venv, caches and what was built"),
 }

@@ -101,6 +101,10 @@ class Mosquitto:
         assert self._process is not None
         self._process.send_signal(signal.SIGCONT)
 
+    def forget(self) -> None:
+        """Throws away what a stopped broker would know when it starts again."""
+        (self.log_file.parent / "mosquitto.db").unlink(missing_ok=True)
+
     def restart(self) -> None:
         self.stop()
         self.start()

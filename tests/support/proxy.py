@@ -98,7 +98,7 @@ class Proxy:
         except (OSError, asyncio.CancelledError):
             pass
         finally:
-            pair.abort()
+            pair.reset()
             self._pairs.discard(pair)
 
     async def _carry(self, pair: "_Pair", source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
@@ -123,7 +123,10 @@ class _Pair:
         self.dead = dead
 
     def abort(self) -> None:
+        self.reset()
+        self.task.cancel()
+
+    def reset(self) -> None:
         for writer in (self.writer, self.back):
             if writer is not None:
                 writer.transport.abort()
-        self.task.cancel()

@@ -51,7 +51,7 @@ class Mosquitto:
         lines = [
             f"listener {self.port} {self.host}",
             f"listener 0 {self.socket_path}",
-            "set_tcp_nodelay true",
+            "" if "set_tcp_nodelay" in extra_conf else "set_tcp_nodelay true",
             "max_inflight_messages 0",
             "max_queued_messages 100000",
             f"persistence {'true' if persistent else 'false'}",

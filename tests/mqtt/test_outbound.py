@@ -178,6 +178,25 @@ def test_never_more_than_16_in_flight() -> None:
     run(scenario())
 
 
+def test_a_burst_is_written_at_once(mosquitto: Mosquitto, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each system call wakes the broker: written one by one, 16 messages take twice as long."""
+
+    async def scenario() -> None:
+        connection = publisher(mosquitto.settings)
+        await connection.start()
+        assert connection._link is not None
+        transport = connection._link._transport
+        written: list[bytes] = []
+        monkeypatch.setattr(transport, "write", written.append)
+        for number in numbers(10):
+            connection.submit("a", number, 1)
+        await asyncio.sleep(0)
+        assert [data.count(b"\x00\x01a") for data in written] == [10]
+        await connection.abort()
+
+    run(scenario())
+
+
 def test_replayed_with_dup_and_pubrel_on_the_wire() -> None:
     heard: list[tuple[int, bytes]] = []
 

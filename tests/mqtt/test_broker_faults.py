@@ -15,10 +15,11 @@ import structlog
 
 from evse_daemon.framework.clock import RealClock
 from evse_daemon.mqtt.connections import MqttBroker
-from evse_daemon.mqtt.settings import BrokerSettings
+from evse_daemon.mqtt.settings import BrokerSettings, TlsSettings
 from tests.mqtt.bench_station import Bench, Station
 from tests.mqtt.helpers import Recorder, numbers, publisher
-from tests.support.brokers import Mosquitto, start_mosquitto
+from tests.support.brokers import Mosquitto, free_port, start_mosquitto
+from tests.support.certificates import Certificates
 from tests.support.proxy import Proxy
 from tests.support.raw_mqtt import Peer, raw_client
 from tests.support.waiting import run, until
@@ -31,7 +32,7 @@ COUNT = 60
 
 
 def through(proxy: Proxy) -> BrokerSettings:
-    return BrokerSettings(host="127.0.0.1", port=proxy.port, keepalive_s=1, connect_timeout_s=0.5)
+    return BrokerSettings(host="127.0.0.1", port=proxy.port, keepalive_s=1, connect_timeout_s=1)
 
 
 @asynccontextmanager
@@ -77,10 +78,17 @@ async def right_again(recorder: Recorder, since: int) -> None:
     assert data(recorder, "session_event") == list(numbers(COUNT))
 
 
-def test_a_network_that_is_gone_without_a_word(mosquitto: Mosquitto) -> None:
+@pytest.mark.parametrize("tls", [False, True], ids=["tcp", "tls"])
+def test_a_network_that_is_gone_without_a_word(tls: bool, tmp_path: Path, certificates: Certificates) -> None:
+    port = free_port()
+    broker = start_mosquitto(tmp_path, certificates.listener(port))
+
     async def scenario() -> None:
-        with Proxy(mosquitto.port) as network:
-            async with watcher(mosquitto) as recorder, station_on(through(network)) as station:
+        with Proxy(port if tls else broker.port) as network:
+            settings = through(network)
+            if tls:
+                settings = replace(settings, tls=TlsSettings(ca_file=certificates.ca))
+            async with watcher(broker) as recorder, station_on(settings) as station:
                 await until(lambda: data(recorder, "level") == [1])
                 network.silence()
                 since = len(recorder.messages)
@@ -91,7 +99,10 @@ def test_a_network_that_is_gone_without_a_word(mosquitto: Mosquitto) -> None:
                 network.speak()
                 await right_again(recorder, since)
 
-    run(scenario(), 30)
+    try:
+        run(scenario(), 30)
+    finally:
+        broker.stop()
 
 
 def test_a_broker_that_hangs(mosquitto: Mosquitto) -> None:
@@ -115,7 +126,8 @@ def test_a_broker_that_answers_slowly(mosquitto: Mosquitto) -> None:
     async def scenario() -> None:
         with Proxy(mosquitto.port) as network:
             network.delay_s = 0.03
-            async with watcher(mosquitto) as recorder, station_on(through(network)) as station:
+            settings = BrokerSettings(host="127.0.0.1", port=network.port)
+            async with watcher(mosquitto) as recorder, station_on(settings) as station:
                 for number in numbers(COUNT):
                     station.bench.publish(Bench.session_event, number)
                 caller = publisher(mosquitto.settings, "caller")

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from evse_daemon import __version__
+from evse_daemon.cli import tree_commands
 from evse_daemon.cli.exit_codes import ExitCode
 
 EXAMPLES = """\
@@ -19,6 +20,8 @@ examples:
   evse-daemon simulate --demo --speed 10  as above, charging by itself, ten times as fast
   evse-daemon check-config config.yaml    every problem of a configuration, with its line
   evse-daemon run config.yaml             run the charger that the configuration describes
+  evse-daemon watch                       what the modules of a station say to each other
+  evse-daemon call evse_manager evse get_evse   call a command of a module
 
 exit status:
   0 done   1 failed   2 wrong usage   3 bad configuration   4 broker not reachable
@@ -93,6 +96,7 @@ def parser() -> argparse.ArgumentParser:
     )
     check.add_argument("config", type=Path, metavar="CONFIG", help="EVerest run configuration (YAML)")
     check.add_argument("--json", action="store_true", help="the report as JSON")
+    tree_commands.add_to(commands)
     return top
 
 
@@ -126,6 +130,8 @@ def main(argv: Sequence[str] | None = None) -> int:
                 from evse_daemon.cli.simulate import simulate
 
                 return simulate(arguments, os.environ)
+            case name if name in tree_commands.NAMES:
+                return tree_commands.run(arguments, os.environ)
             case _:
                 from evse_daemon.cli.run import run
 

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+from evse_daemon.cli.broker_options import BROKER_VARIABLES, environment_of
 from evse_daemon.cli.exit_codes import ExitCode
 from evse_daemon.cli.live_view import LiveView
 from evse_daemon.cli.run import run_station
@@ -31,18 +32,10 @@ SESSION = "sleep 1;iec_wait_pwr_ready;sleep 1;draw_power_regulated 16,3;sleep 20
 
 DEMO = f"sleep 3;{SESSION};sleep 5"
 
-BROKER_VARIABLES = (
-    "EV_MQTT_BROKER_SOCKET_PATH",
-    "EV_MQTT_BROKER_HOST",
-    "EV_MQTT_BROKER_PORT",
-    "MQTT_SERVER_ADDRESS",
-    "MQTT_SERVER_PORT",
-)
-
 
 def simulate(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:
     """Runs the simulator; returns the exit status."""
-    environ = _environment(arguments, environ)
+    environ = environment_of(arguments, environ)
     try:
         config = load(arguments.config or _built_in(), environ)
         if arguments.demo:
@@ -63,26 +56,6 @@ def _built_in() -> Path:
     import simulators
 
     return Path(simulators.__file__).with_name(CONFIG)
-
-
-def _environment(arguments: argparse.Namespace, environ: Mapping[str, str]) -> dict[str, str]:
-    """The environment with what the command line says, which counts more."""
-    found = dict(environ)
-    if arguments.broker or arguments.socket:
-        for name in BROKER_VARIABLES:
-            found.pop(name, None)
-    if arguments.socket:
-        found["EV_MQTT_BROKER_SOCKET_PATH"] = arguments.socket
-    elif arguments.broker:
-        host, _, port = arguments.broker.partition(":")
-        found["EV_MQTT_BROKER_HOST"] = host
-        if port:
-            found["EV_MQTT_BROKER_PORT"] = port
-    if arguments.prefix:
-        found["EV_MQTT_EVEREST_PREFIX"] = arguments.prefix
-    if arguments.dialect:
-        found["EV_MQTT_DIALECT"] = arguments.dialect
-    return found
 
 
 def _with_demo(config: RunConfig) -> RunConfig:

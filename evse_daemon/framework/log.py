@@ -8,6 +8,7 @@ import queue
 import select
 import sys
 import threading
+import time
 from collections.abc import MutableMapping
 from typing import Any, Literal, TextIO
 
@@ -15,6 +16,9 @@ import structlog
 
 QUEUE_LINES = 10_000
 """Lines that may wait for a slow or blocked output; beyond it lines are dropped and counted."""
+
+QUEUE_CHARACTERS = 16 * 1024 * 1024
+"""As QUEUE_LINES: a payload from the broker may be a long line."""
 
 Format = Literal["console", "json"]
 
@@ -28,32 +32,52 @@ class LineWriter:
 
     def __init__(self, stream: TextIO) -> None:
         self.dropped = 0
+        """Lines that were given up so far."""
         self._file = stream.fileno()
         self._lines: queue.Queue[str | None] = queue.Queue(QUEUE_LINES)
+        self._lock = threading.Lock()
+        self._waiting = 0
         self._thread = threading.Thread(target=self._run, name=f"write {stream.name}", daemon=True)
         self._thread.start()
 
     def write(self, line: str) -> None:
         """Queues a line; dropped and counted where the queue is full."""
-        try:
-            self._lines.put_nowait(line)
-        except queue.Full:
-            self.dropped += 1
+        with self._lock:
+            if self._waiting + len(line) > QUEUE_CHARACTERS:
+                self.dropped += 1
+                return
+            try:
+                self._lines.put_nowait(line)
+            except queue.Full:
+                self.dropped += 1
+            else:
+                self._waiting += len(line)
 
     def close(self, timeout_s: float = 0.5) -> None:
         """Writes what waits, as far as the output takes it in that time."""
+        deadline = time.monotonic() + timeout_s
         try:
-            self._lines.put_nowait(None)
+            self._lines.put(None, timeout=timeout_s)
         except queue.Full:
             return
-        self._thread.join(timeout_s)
+        self._thread.join(max(0.0, deadline - time.monotonic()))
+
+    def drop_note(self, dropped: int) -> str:
+        """The line that stands for those that were dropped."""
+        return f"… {dropped} lines were dropped: the output was blocked"
+
+    def lost(self, error: OSError) -> None:
+        """The output is gone; charging goes on without it."""
 
     def _run(self) -> None:
+        told = 0
         while (line := self._lines.get()) is not None:
             self._put_out(line)
-            if self.dropped:
-                dropped, self.dropped = self.dropped, 0
-                self._put_out(f"… {dropped} lines were dropped: the output was blocked")
+            with self._lock:
+                self._waiting -= len(line)
+            if (dropped := self.dropped) > told:
+                self._put_out(self.drop_note(dropped - told))
+                told = dropped
 
     def _put_out(self, line: str) -> None:
         data = f"{line}\n".encode("utf-8", "replace")
@@ -63,8 +87,8 @@ class LineWriter:
                     data = data[os.write(self._file, data) :]
                 except BlockingIOError:  # whoever shares this terminal or pipe has made it so
                     select.select([], [self._file], [])
-        except OSError:
-            return  # the output is gone; charging goes on without it
+        except OSError as error:
+            self.lost(error)
 
 
 class _QueueLogger:

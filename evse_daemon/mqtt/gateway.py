@@ -123,7 +123,9 @@ class Gateway:
         self._publish_ready(self._topics.module_ready(module_id), self._dialect.module_ready())
 
     def all_ready(self) -> None:
-        """Every module is initialised: from now on calls are taken."""
+        """Every module is initialised: from now on calls are taken, unless the end has begun."""
+        if self._phase is _Phase.STOPPING:
+            return
         self._phase = _Phase.READY
         self._publish_ready(self._topics.ready, self._dialect.all_ready())
 

@@ -36,6 +36,8 @@ class Topics:
         self.shutdown = f"{self.prefix}shutdown"
         self.status = f"evse_daemon/{self.name}/status"
         self.all_commands = f"{self.prefix}modules/+/impl/+/cmd/+"
+        self.whole_station = (f"{self.prefix}#", f"evse_daemon/{self.name}/#")
+        """Filters of all that belongs to the station, but for what is below the external prefix."""
         self.can_be_retained = (self.ready, self.module_ready("+"), self.var("+", "+", "+"))
         """Filters of the topics on which a run of this daemon may leave retained messages behind."""
 
@@ -77,6 +79,7 @@ class Topics:
 # The public API (seed 003; EVerest's modules/API/API). `evse` is the module id of the EvseManager.
 
 API_CONNECTORS = "everest_api/connectors"
+API_EV_CONNECTORS = "everest_api/ev_connectors"
 API_OCPP_CONNECTION_STATUS = "everest_api/ocpp/var/connection_status"
 
 
@@ -101,21 +104,21 @@ def api_command(evse: str, name: str) -> str:
 # connector_id of the module.
 
 
-def carsim_command(number: int, name: str) -> str:
+def carsim_command(number: int | str, name: str) -> str:
     return f"everest_external/nodered/{number}/carsim/cmd/{name}"
 
 
-def carsim_error(number: int) -> str:
+def carsim_error(number: int | str) -> str:
     return f"everest_external/nodered/{number}/carsim/error"
 
 
-def nodered_state(number: int, name: str) -> str:
+def nodered_state(number: int | str, name: str) -> str:
     return f"everest_external/nodered/{number}/state/{name}"
 
 
-def nodered_command(number: int, name: str) -> str:
+def nodered_command(number: int | str, name: str) -> str:
     return f"everest_external/nodered/{number}/cmd/{name}"
 
 
-def nodered_powermeter(number: int, name: str) -> str:
+def nodered_powermeter(number: int | str, name: str) -> str:
     return f"everest_external/nodered/{number}/powermeter/{name}"

@@ -133,7 +133,7 @@ def two(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Two]:
     station = Two(everests_configuration(tmp_path))
     yield station
     for evse in (FIRST, SECOND):
-        station.manager(evse)._session_log.files.stop(10)
+        station.manager(evse).session_log.files.stop(10)
 
 
 def test_two_sessions_at_the_same_time_are_independent(two: Two) -> None:

@@ -1,0 +1,154 @@
+"""The topics outside the module tree: who uses them, with which payloads. A test holds them against the modules.
+
+Names in braces stand for what a station decides: ``evse`` is the module id of an EvseManager, ``ev`` that of an
+EvManager, ``module`` that of another module, ``connector_id`` the option of that name, ``station`` the everest prefix. The external prefix comes before all.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from pydantic import BaseModel, TypeAdapter
+
+from evse_daemon.modules.api import payloads, session_info
+from evse_daemon.modules.api.options import ApiOptions
+from evse_daemon.mqtt.external import SUBSCRIPTION_QOS
+from evse_daemon.mqtt.topics import (
+    API_CONNECTORS,
+    API_EV_CONNECTORS,
+    API_OCPP_CONNECTION_STATUS,
+    api_command,
+    api_var,
+    carsim_command,
+    carsim_error,
+    service_command,
+    service_response,
+)
+from evse_daemon.reference.examples import TIME, Examples
+from evse_daemon.reference.schemas import Schemas
+from evse_daemon.types.authorization import ProvidedIdToken
+from evse_daemon.types.evse_board_support import HardwareCapabilities, Telemetry
+from evse_daemon.types.evse_manager import EVInfo, Limits
+from evse_daemon.types.powermeter import Powermeter
+
+EVSE, CAR, MODULE = "{evse}", "{ev}", "{module}"
+CONNECTOR_ID, STATION = "{connector_id}", "{station}"
+
+
+@dataclass(frozen=True, slots=True)
+class ExternalTopic:
+    """One topic outside the module tree."""
+
+    module_class: str
+    """Whose modules publish or hear it."""
+    topic: str
+    by: Literal["station", "client"]
+    """Who publishes it."""
+    qos: int
+    """Of what the station publishes; of its subscription, where clients publish."""
+    payload: str
+    """What is in it, in a few words."""
+    example: str
+
+    @property
+    def name(self) -> str:
+        """Its last part."""
+        return self.topic.rpartition("/")[2]
+
+
+def _example(type_: type[BaseModel]) -> Any:
+    adapter = TypeAdapter(type_)
+    schemas = Schemas([(type_, adapter)], "{name}")
+    return adapter.validate_python(Examples(schemas).of(schemas.of(type_), type_.__name__), strict=False)
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, separators=(",", ":"))
+
+
+def _published(name: str, qos: int, payload: str, example: str) -> ExternalTopic:
+    return ExternalTopic("API", api_var(EVSE, name), "station", qos, payload, example)
+
+
+def _commanded(name: str, payload: str, example: str) -> ExternalTopic:
+    return ExternalTopic("API", api_command(EVSE, name), "client", SUBSCRIPTION_QOS, payload, example)
+
+
+def _of_car(name: str, qos: int, payload: str, example: str) -> ExternalTopic:
+    return ExternalTopic("EvAPI", api_var(CAR, name), "station", qos, payload, example)
+
+
+def _car(name: str, payload: str, example: str) -> ExternalTopic:
+    topic = carsim_command(CONNECTOR_ID, name)
+    return ExternalTopic("EvManager", topic, "client", SUBSCRIPTION_QOS, payload, example)
+
+
+_ROUNDING = ApiOptions()
+_SCRIPT = "sleep 1;iec_wait_pwr_ready;sleep 1;draw_power_regulated 16,3;sleep 20;unplug"
+
+EXTERNAL: tuple[ExternalTopic, ...] = (
+    ExternalTopic("API", API_CONNECTORS, "station", 1, "module ids of the EvseManagers", '["evse_manager"]'),
+    ExternalTopic(
+        "API", API_OCPP_CONNECTION_STATUS, "station", 1, "connected, disconnected or unknown", "unknown"
+    ),
+    _published(
+        "session_info", 1, "state and energy of the session",
+        _json(session_info.payload(session_info.SessionInfo(), 0.0, TIME, permanent_fault=False)),
+    ),
+    _published("limits", 1, "phases and current (A) that are allowed", _json(payloads.limits(_ROUNDING, _example(Limits)))),
+    _published("powermeter", 0, "a reading of the meter", _json(payloads.powermeter(_ROUNDING, _example(Powermeter)))),
+    _published("telemetry", 0, "temperatures (°C), fan, supply voltages (V)", _json(payloads.telemetry(_ROUNDING, _example(Telemetry)))),
+    _published(
+        "hardware_capabilities", 1, "phases and currents (A) of the hardware",
+        _json(payloads.hardware_capabilities(_ROUNDING, _example(HardwareCapabilities))),
+    ),
+    _published("ev_info", 0, "what the car has told of itself", _json(_example(EVInfo).model_dump(exclude_none=True))),
+    _published("selected_protocol", 1, "how car and charger talk", "IEC61851-1"),
+    _published("logging_path", 1, "folder of the session's log files", "/tmp/everest_session_log"),  # noqa: S108
+    _published("datetime", 0, "time of the station", TIME),
+    _commanded(
+        "enable_disable", "the wish of one source to enable or disable",
+        _json({"connector_id": 0, "source": "LocalAPI", "state": "disable", "priority": 42}),
+    ),
+    _commanded("enable", "number of a connector, 0 for the EVSE", "0"),
+    _commanded("disable", "number of a connector, 0 for the EVSE", "0"),
+    _commanded("pause_charging", "anything", ""),
+    _commanded("resume_charging", "anything", ""),
+    _commanded("stop_charging", "anything", ""),
+    _commanded("force_unlock", "number of a connector; 1 where there is none", "1"),
+    _commanded("set_limit_amps", "A per phase for the energy management; 0 stops", "10"),
+    _commanded("set_limit_watts", "W of all phases for the energy management; 0 stops", "7000"),
+    _commanded("set_limit_amps_phases", "both: A on 1 or 3 phases", _json({"amps": 8.0, "phases": 3})),
+    _commanded("uk_random_delay", "enable, disable or cancel", "enable"),
+    _commanded("uk_random_delay_set_max_duration_s", "the longest delay (s)", "600"),
+    ExternalTopic("EvAPI", API_EV_CONNECTORS, "station", 1, "module ids of the cars' EvManagers", '["ev_manager"]'),
+    _of_car("session_info", 1, "the newest event of the car's board", _json({"datetime": TIME, "state": "C"})),
+    _of_car("ev_info", 0, "what the car tells of itself", _json({"battery_capacity": 60000.0, "soc": 30.0})),
+    _of_car("datetime", 0, "time of the station", TIME),
+    ExternalTopic(
+        "DummyTokenProviderManual", api_command(MODULE, "provide"), "client", SUBSCRIPTION_QOS,
+        "a token (ProvidedIdToken); the option mqtt_topic names another topic",
+        _json(_example(ProvidedIdToken).model_dump(exclude_none=True)),
+    ),
+    ExternalTopic(
+        "EvseManager", api_var(EVSE, "hlc_log"), "station", 0, "a line of the session's log",
+        _json({"iso15118": False, "msg": "PWM 53.3 %", "origin": "EVSE", "target": "CAR"}),
+    ),
+    ExternalTopic(
+        "EvseManager", service_command(STATION, EVSE, "clear_latched_error"), "client", SUBSCRIPTION_QOS,
+        "the exact name of a latched error ([commands.md](commands.md))", "evse_manager/Internal/ContactorWelded",
+    ),
+    ExternalTopic(
+        "EvseManager", service_response(STATION, EVSE, "clear_latched_error"), "station", 1,
+        "what became of it", _json({"error": "evse_manager/Internal/ContactorWelded", "cleared": True, "reason": ""}),
+    ),
+    _car("enable", "whether the car is simulated", "true"),
+    _car("execute_charging_session", "what the car does, from plug-in to unplug", _SCRIPT),
+    _car("modify_charging_session", "what the car does from now on", "pause;sleep 10;unplug"),
+    ExternalTopic(
+        "YetiSimulator", carsim_error(CONNECTOR_ID), "client", SUBSCRIPTION_QOS,
+        "an error of the board to raise or clear", _json({"error_type": "DiodeFault", "raise": "true"}),
+    ),
+)  # fmt: skip

@@ -1,0 +1,65 @@
+"""The commands that README.md, docs/watch.md and --help show do what they say, as they are written there."""
+
+from __future__ import annotations
+
+import argparse
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+
+from evse_daemon.cli.exit_codes import ExitCode
+from evse_daemon.cli.main import parser
+from evse_daemon.cli.tree_commands import NAMES
+from tests.system.clients import EVENTS, TOPICS
+from tests.system.conftest import Running, Start
+from tests.system.processes import ROOT, until
+
+AT_ONCE_S = 2.0
+_COMMAND = re.compile(rf"^ +(evse-daemon (?:{'|'.join(sorted(NAMES))})\b.*?)(?:   .*)?$", re.MULTILINE)
+
+
+def of_the_help() -> list[str]:
+    top = parser()
+    (commands,) = (action for action in top._actions if isinstance(action, argparse._SubParsersAction))
+    texts = [top.epilog, *(commands.choices[name].epilog for name in NAMES)]
+    return [line for text in texts for line in _COMMAND.findall(text or "")]
+
+
+def of_a_file(name: str) -> list[str]:
+    return _COMMAND.findall((ROOT / name).read_text("utf-8"))
+
+
+EXAMPLES = sorted({*of_the_help(), *of_a_file("README.md"), *of_a_file("docs/watch.md")})
+
+
+def test_the_examples_are_found() -> None:
+    assert {line.split()[1] for line in of_the_help()} == NAMES
+    assert {line.split()[1] for line in of_a_file("docs/watch.md")} == NAMES
+    assert {line.split()[1] for line in of_a_file("README.md")} == {"watch", "call"}
+
+
+@pytest.mark.parametrize("line", EXAMPLES)
+def test_an_example(line: str, running: Running, start: Start, tmp_path: Path) -> None:
+    environ = {"EV_MQTT_BROKER_HOST": running.broker.host, "EV_MQTT_BROKER_PORT": str(running.broker.port)}
+    recording = tmp_path / "daemon" / "session.log"  # where it is started
+    recording.parent.mkdir()
+    recording.write_text(f'2026-01-01T00:00:00Z {EVENTS} {{"data":{{"event":"Enabled"}}}}\n', "utf-8")
+    daemon = start(shlex.split(line)[1:], environ=environ)
+    if shlex.split(line)[1] == "watch":
+        until(lambda: "Watching everest/" in daemon.err, what=daemon.describe)
+        # Something for each of them to show.
+        running.client.publish(EVENTS, '{"data":{"event":"Enabled"},"msg_type":"Var"}')
+        running.client.publish(TOPICS.command("yeti_x", "i", "do_power_on"), '{"id":1,"origin":"me"}', qos=0)
+        until(lambda: daemon.out, what=daemon.describe)
+        daemon.ctrl_c()
+        assert daemon.ended(AT_ONCE_S) == ExitCode.OK, daemon.describe()
+        return
+    assert daemon.ended() == ExitCode.OK, daemon.describe()
+    assert daemon.out if shlex.split(line)[1] == "call" else "1 messages were replayed" in daemon.err
+
+
+def test_a_page_that_is_linked_exists() -> None:
+    for target in re.findall(r"\]\((?!http)([^)#]+)\)", (ROOT / "README.md").read_text("utf-8")):
+        assert (ROOT / target).exists(), target

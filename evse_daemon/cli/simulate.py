@@ -14,6 +14,7 @@ from evse_daemon.cli.exit_codes import ExitCode
 from evse_daemon.cli.live_view import LiveView
 from evse_daemon.cli.run import run_station
 from evse_daemon.config import ConfigurationError, RunConfig, load
+from evse_daemon.config.environment import EXTERNAL_PREFIX
 from evse_daemon.framework import log as logging_setup
 from evse_daemon.framework.bus import Tap
 from evse_daemon.mqtt.find_broker import FoundBroker, find_broker
@@ -90,7 +91,10 @@ async def _simulate(
         return ExitCode.BROKER
     try:
         out.write(f"Broker: {broker.description}. Watch with:  {broker.subscribe_hint}")
-        for note in broker.notes:
+        for note in [
+            *broker.notes,
+            *("; ".join(filter(None, (found.message, found.hint))) for found in config.warnings),
+        ]:
             out.write(f"  ({note})")
         seen = (
             await live_station(broker.settings, topics.name, topics.status)
@@ -100,7 +104,9 @@ async def _simulate(
         if seen is not None:
             print(
                 f"{seen}\nTwo stations cannot share a prefix. Choose another one, for instance:\n"
-                f"  --prefix {topics.name}_2",
+                f"  {EXTERNAL_PREFIX}={topics.name}_2_api/ evse-daemon simulate --prefix {topics.name}_2\n"
+                "The variable is put before the topics for other programs (everest_api/…, everest_external/…): without "
+                "it, what plugs a car in would plug it in at both.",
                 file=sys.stderr,
             )
             return ExitCode.STATION_ONLINE

@@ -50,10 +50,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     print(f"faults:     {faults}, {arguments.kills} times broker killed")
     print(f"sessions:   {result.sessions} whole ones, {result.events} session events")
     print(f"at QoS 1:   {result.repeated_at_qos_1} came more than once, which is allowed")
-    print(
-        f"after kill: right again within {' '.join(f'{took_s:.2f}' for took_s in result.right_again_s)} s "
-        f"(aim: {RIGHT_AGAIN_S:g} s)"
-    )
+    times = " ".join(f"{took_s:.2f}" for took_s in result.right_again_s) or "no"
+    print(f"after kill: right again within {times} s (aim: {RIGHT_AGAIN_S:g} s)")
     for problem in result.problems:
         print(f"PROBLEM:    {problem}")
     print("failed" if result.problems else "all held: each event exactly once at QoS 2, in order at both")

@@ -21,6 +21,8 @@ OLDEST = (3, 11)
 EXTRAS_TO_RUN = frozenset({"simulator"})
 EXTRAS_TO_TEST = frozenset({"simulator", "test"})
 
+FUZZ_CASES = "20000"
+
 STAMP = "evse-daemon.json"  # in .venv: what it was made from; written last
 MARKER = (
     "evse-daemon.unfinished"  # in .venv while pip works on it: whoever finds it later makes the venv anew
@@ -537,6 +539,17 @@ def task_bench(args: list[str]) -> int:
     return become(PROJECT, [str(PROJECT.python), str(PROJECT.root / "tests" / "bench" / "run.py"), *args])
 
 
+def task_fuzz(args: list[str]) -> int:
+    count, *more = args or [FUZZ_CASES]
+    if more or not (count.isascii() and count.isdigit()):
+        raise Stop("fuzz takes one argument, the number of messages: python3 dev.py fuzz 100000", 2)
+    ensure_venv(PROJECT, EXTRAS_TO_TEST)
+    os.environ["EVSE_FUZZ_CASES"] = count
+    # A long search does not hang.
+    options = ["-o", "faulthandler_timeout=0", str(PROJECT.root / "tests" / "fuzz")]
+    return become(PROJECT, [str(PROJECT.python), "-m", "pytest", *options])
+
+
 def task_clean(_: list[str]) -> int:
     import shutil
 
@@ -573,6 +586,11 @@ TASKS: dict[str, tuple[Callable[[list[str]], int], str, str]] = {
     ),
     "format": (task_format, "[PATH…]", "sort the imports and lay the files out as ruff wants them"),
     "bench": (task_bench, "[ARG…]", "the benchmarks (tests/bench); prints a table"),
+    "fuzz": (
+        task_fuzz,
+        "[N]",
+        f"publish N messages ({FUZZ_CASES}) that a client might, in memory (tests/fuzz)",
+    ),
     "install": (task_install, "", "only make .venv, with everything for running and testing"),
     "clean": (task_clean, "", "remove .venv, caches and what was built"),
 }

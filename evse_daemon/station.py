@@ -12,7 +12,7 @@ import structlog
 
 from evse_daemon.config.model import RunConfig
 from evse_daemon.framework.bus import Bus, Inbox, InboxOverflowError
-from evse_daemon.framework.calls import CallIds
+from evse_daemon.framework.calls import CallError, CallIds
 from evse_daemon.framework.clock import Clock
 from evse_daemon.framework.module import Context, ExternalMqtt, Journal, Module
 
@@ -122,7 +122,9 @@ class Station:
                 if not end.done():
                     self.begin()
                 await end
-                await self._all_end(at_once or asyncio.Event())
+                at_once = at_once or asyncio.Event()
+                if not at_once.is_set():
+                    await self._all_end(at_once)
                 self._end()
                 for task in tuple(self._running):
                     task.cancel()
@@ -218,7 +220,9 @@ class Station:
             return
         log.error("a module is switched off: it failed for good", module=module_id)
         self._guarded(module_id, module.make_safe)
-        self._inboxes[module_id].close()
+        unhandled = self._inboxes[module_id].close()
         self._has_ended(module_id)
         for implementation in module.implementations.values():
             implementation.lose()
+        for call in unhandled:
+            call.fail(CallError("HandlerException", f"module {module_id} has failed"))

@@ -320,9 +320,9 @@ SAFE = [
 
 
 async def supervised(end: Callable[[asyncio.Event, asyncio.Task[None]], None], world: World) -> list[Entry]:
-    """Runs a charging station until ``end`` ends it; everything that crossed the bus from then on."""
+    """Runs a charging station until ``end`` ends it at once; everything that crossed the bus from then on."""
     until = asyncio.Event()
-    task = asyncio.create_task(world.station.supervise(until))
+    task = asyncio.create_task(world.station.supervise(until, at_once=until))
     await asyncio.sleep(0)
     world.advance(2)
     world.charge()
@@ -333,13 +333,13 @@ async def supervised(end: Callable[[asyncio.Event, asyncio.Task[None]], None], w
     return world.seen.entries
 
 
-@pytest.mark.parametrize("how", ["told to end", "cancelled"])
+@pytest.mark.parametrize("how", ["told to end at once", "cancelled"])
 def test_the_end_commands_power_off_and_x1_before_anything_else(how: str) -> None:
     async def scenario() -> None:
         world = World(asyncio.get_running_loop().call_soon)
 
         def end(until: asyncio.Event, station: asyncio.Task[None]) -> None:
-            if how == "told to end":
+            if how == "told to end at once":
                 until.set()
             else:
                 station.cancel()

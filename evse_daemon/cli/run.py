@@ -86,6 +86,7 @@ async def run_station(
 
     def told_to_end() -> None:
         (at_once if until.is_set() else until).set()
+        gateway.begin_shutdown()  # who calls while sessions are brought to their end is told so
 
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):

@@ -93,11 +93,13 @@ class Inbox:
             del self._latest[key]
         return callback, args
 
-    def close(self) -> None:
-        """Nothing reaches the module any more."""
+    def close(self) -> list[Call[Any]]:
+        """Nothing reaches the module any more; gives the calls that it has not handled."""
         self.closed = True
+        unhandled = [item for _, _, args in self._queue for item in args if isinstance(item, Call)]
         self._queue.clear()
         self._latest.clear()
+        return unhandled
 
     def __len__(self) -> int:
         return len(self._queue)
@@ -253,7 +255,7 @@ class Implementation(Generic[I_co]):
         severity: Severity = "High",
         sub_type: str = "",
         description_: str | None = None,
-        vendor_id: str = "EVerest",
+        vendor_id: str = "everest",
     ) -> bool:
         """Raises an error of the interface; False where (type, sub_type) is active already."""
         if self.errors.is_active(type_, sub_type):

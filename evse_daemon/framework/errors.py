@@ -32,7 +32,8 @@ class Error:
     sub_type: str = ""
     description: str = ""
     state: ErrorState = "Active"
-    vendor_id: str = "EVerest"
+    vendor_id: str = "everest"
+    """EVerest's default (F/include/utils/error/error.hpp)."""
     mapping: Mapping | None = None
     uuid: str = field(default_factory=lambda: str(uuid.uuid4()))
 

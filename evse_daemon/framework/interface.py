@@ -14,6 +14,7 @@ by them, and the type checker knows the types of values, arguments and results f
 from __future__ import annotations
 
 import inspect
+import json
 import typing
 from collections.abc import Callable, Mapping
 from enum import StrEnum
@@ -58,8 +59,18 @@ def explain(error: ValidationError, where: str) -> str:
         path = ".".join([where, *(str(part) for part in item["loc"])]).strip(".")
         value = repr(item["input"])
         given = "" if item["type"] == "missing" else f" (given: {value[:60]}{'…' if len(value) > 60 else ''})"
-        lines.append(f"{path}: {item['msg']}{given}")
+        lines.append(f"{path}{': ' if path else ''}{item['msg']}{given}")
     return "; ".join(lines[:5]) + ("" if len(lines) <= 5 else f"; and {len(lines) - 5} more")
+
+
+def _kind(schema: Mapping[str, Any]) -> str:
+    """A JSON schema in a few words: ``integer``, ``object EnableDisableSource``, ``one of High, Low``."""
+    if "$ref" in schema:
+        schema = schema["$defs"][schema["$ref"].rsplit("/", 1)[1]]
+    if "enum" in schema:
+        return "one of " + ", ".join(map(str, schema["enum"]))
+    kind = str(schema.get("type", "any JSON"))
+    return f"{kind} {schema['title']}" if kind == "object" and "title" in schema else kind
 
 
 class Var(Generic[T]):
@@ -139,7 +150,7 @@ class Command(Generic[P, R]):
         found: dict[str, Any] = {}
         for name, adapter in self.arguments.items():
             if name not in given:
-                problems.append(f"{name}: argument missing")
+                problems.append(f"{name}: argument missing ({self._expectations[name]} expected)")
                 continue
             try:
                 found[name] = adapter.validate_json(given[name])
@@ -147,6 +158,26 @@ class Command(Generic[P, R]):
                 problems.append(explain(error, name))
         if problems:
             raise ArgumentError("; ".join(problems))
+        return found
+
+    @cached_property
+    def _expectations(self) -> Mapping[str, str]:
+        """What each argument is, for the person who left it out."""
+        return {name: _kind(adapter.json_schema()) for name, adapter in self.arguments.items()}
+
+    def result_to_jsonable(self, result: R) -> Any:
+        """A result as dicts, lists and scalars.
+
+        Raises:
+            ArgumentError: it does not fit the declaration.
+        """
+        try:
+            found = self.result.dump_python(result, mode="json", exclude_none=True, warnings=False)
+            self.result.validate_json(json.dumps(found))
+        except ValidationError as error:
+            raise ArgumentError(explain(error, "")) from None
+        except (ValueError, TypeError, RecursionError) as error:
+            raise ArgumentError(str(error)) from None
         return found
 
     def arguments_to_jsonable(self, arguments: Mapping[str, Any]) -> dict[str, Any]:

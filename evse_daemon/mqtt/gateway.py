@@ -158,12 +158,12 @@ class Gateway:
         self._publish_ready(self._topics.module_ready(module_id), self._dialect.module_ready())
 
     def all_ready(self, announce: bool = True) -> None:
-        """Every module is initialised: from now on calls are taken.
+        """Every module is initialised: from now on calls are taken, unless the end has begun.
 
         Args:
             announce: False where everybody on the broker knows.
         """
-        if self._phase == _Phase.STOPPING:
+        if self._phase is _Phase.STOPPING:
             return
         self._phase = _Phase.READY
         if announce:

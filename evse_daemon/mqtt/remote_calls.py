@@ -62,9 +62,8 @@ def outcome_as_json(dialect: Documented, call: Call[Any], call_id: JsonScalar) -
     if isinstance(outcome, CallError):
         return to_json(dialect.error_result(name, call_id, origin, outcome))
     try:
-        retval = call.command.result.dump_python(outcome[0], mode="json", exclude_none=True, warnings="error")
-        return to_json(dialect.result(name, call_id, origin, retval))
-    except (ValueError, TypeError, RecursionError) as problem:
+        return to_json(dialect.result(name, call_id, origin, call.command.result_to_jsonable(outcome[0])))
+    except ArgumentError as problem:
         error = CallError("HandlerException", f"the result does not fit {call.command!r}: {problem}")
         return to_json(dialect.error_result(name, call_id, origin, error))
 
@@ -94,7 +93,7 @@ class RemoteCalls:
         self._now = now
         self._in_flight: dict[Call[Any], _Taken] = {}
         self._recent: OrderedDict[tuple[str, bytes], tuple[float, _Taken]] = OrderedDict()
-        self._told_arguments: set[tuple[str, str, str]] = set()
+        self._told_arguments: set[tuple[str, str, str, str]] = set()
         self._seldom = RateLimitedLog(log, now=now)
 
     def receive(self, message: Inbound, topic: TreeTopic) -> None:
@@ -234,7 +233,7 @@ class RemoteCalls:
 
     def _tell_unknown(self, given: Iterable[str], topic: TreeTopic, command: Command[..., Any]) -> None:
         for name in given:
-            key = (topic.implementation_id, topic.name, name)
+            key = (topic.module_id, topic.implementation_id, topic.name, name)
             if (
                 name in command.arguments
                 or key in self._told_arguments

@@ -46,7 +46,10 @@ class Topics:
         self.config_request = f"{self.prefix}config/request"
         self.definitions = (
             *(f"{self.prefix}{name}" for name in DEFINITIONS),
-            *(f"{self.prefix}{name}/+" for name in ("interface_definitions", "type_definitions", "manifests")),
+            *(
+                f"{self.prefix}{name}/+"
+                for name in ("interface_definitions", "type_definitions", "manifests")
+            ),
         )
         """Filters of what a manager retains while standalone modules start."""
 
@@ -121,6 +124,7 @@ class Topics:
 # The public API (seed 003; EVerest's modules/API/API). `evse` is the module id of the EvseManager.
 
 API_CONNECTORS = "everest_api/connectors"
+API_EV_CONNECTORS = "everest_api/ev_connectors"
 API_OCPP_CONNECTION_STATUS = "everest_api/ocpp/var/connection_status"
 
 

@@ -36,6 +36,7 @@ _PARAMETERS: dict[str, Schema] = {
         "location": "$message.payload#/data/origin",
     },
     "evse": {"description": "Id of a module of the class EvseManager."},
+    "ev": {"description": "Id of a module of the class EvManager."},
     "connector_id": {"description": "The option connector_id of the module."},
     "station": {"description": "The everest prefix.", "default": "everest"},
 }

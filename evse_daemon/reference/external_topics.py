@@ -1,7 +1,7 @@
 """The topics outside the module tree: who uses them, with which payloads. A test holds them against the modules.
 
-Names in braces stand for what a station decides: ``evse`` is the module id of an EvseManager, ``module`` that of another
-module, ``connector_id`` the option of that name, ``station`` the everest prefix. The external prefix comes before all.
+Names in braces stand for what a station decides: ``evse`` is the module id of an EvseManager, ``ev`` that of an
+EvManager, ``module`` that of another module, ``connector_id`` the option of that name, ``station`` the everest prefix. The external prefix comes before all.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from evse_daemon.modules.api.options import ApiOptions
 from evse_daemon.mqtt.external import SUBSCRIPTION_QOS
 from evse_daemon.mqtt.topics import (
     API_CONNECTORS,
+    API_EV_CONNECTORS,
     API_OCPP_CONNECTION_STATUS,
     api_command,
     api_var,
@@ -32,7 +33,8 @@ from evse_daemon.types.evse_board_support import HardwareCapabilities, Telemetry
 from evse_daemon.types.evse_manager import EVInfo, Limits
 from evse_daemon.types.powermeter import Powermeter
 
-EVSE, MODULE, CONNECTOR_ID, STATION = "{evse}", "{module}", "{connector_id}", "{station}"
+EVSE, CAR, MODULE = "{evse}", "{ev}", "{module}"
+CONNECTOR_ID, STATION = "{connector_id}", "{station}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +76,10 @@ def _commanded(name: str, payload: str, example: str) -> ExternalTopic:
     return ExternalTopic("API", api_command(EVSE, name), "client", SUBSCRIPTION_QOS, payload, example)
 
 
+def _of_car(name: str, qos: int, payload: str, example: str) -> ExternalTopic:
+    return ExternalTopic("EvAPI", api_var(CAR, name), "station", qos, payload, example)
+
+
 def _car(name: str, payload: str, example: str) -> ExternalTopic:
     topic = carsim_command(CONNECTOR_ID, name)
     return ExternalTopic("EvManager", topic, "client", SUBSCRIPTION_QOS, payload, example)
@@ -112,6 +118,15 @@ EXTERNAL: tuple[ExternalTopic, ...] = (
     _commanded("resume_charging", "anything", ""),
     _commanded("stop_charging", "anything", ""),
     _commanded("force_unlock", "number of a connector; 1 where there is none", "1"),
+    _commanded("set_limit_amps", "A per phase for the energy management; 0 stops", "10"),
+    _commanded("set_limit_watts", "W of all phases for the energy management; 0 stops", "7000"),
+    _commanded("set_limit_amps_phases", "both: A on 1 or 3 phases", _json({"amps": 8.0, "phases": 3})),
+    _commanded("uk_random_delay", "enable, disable or cancel", "enable"),
+    _commanded("uk_random_delay_set_max_duration_s", "the longest delay (s)", "600"),
+    ExternalTopic("EvAPI", API_EV_CONNECTORS, "station", 1, "module ids of the cars' EvManagers", '["ev_manager"]'),
+    _of_car("session_info", 1, "the newest event of the car's board", _json({"datetime": TIME, "state": "C"})),
+    _of_car("ev_info", 0, "what the car tells of itself", _json({"battery_capacity": 60000.0, "soc": 30.0})),
+    _of_car("datetime", 0, "time of the station", TIME),
     ExternalTopic(
         "DummyTokenProviderManual", api_command(MODULE, "provide"), "client", SUBSCRIPTION_QOS,
         "a token (ProvidedIdToken); the option mqtt_topic names another topic",

@@ -199,8 +199,8 @@ class _Page:
         parts = [
             "## Topics for other programs",
             "",
-            "The external prefix, if there is one, comes before each. `{evse}` is the module id of an EvseManager,",
-            "`{connector_id}` the option of that name of the module, `{station}` the everest prefix. Nothing is retained. What",
+            "The external prefix, if there is one, comes before each. `{evse}` is the module id of an EvseManager, `{ev}` of",
+            "an EvManager, `{connector_id}` the option of that name of the module, `{station}` the everest prefix. Nothing is retained. What",
             "clients publish is taken at any QoS; retained messages are refused, and so is everything before the station is",
             "ready.",
             "",

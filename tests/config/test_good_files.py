@@ -203,13 +203,13 @@ def test_the_simulators_configuration_fits_everests_manifests(monkeypatch: pytes
     monkeypatch.setattr(registry, "find_module_class", MANIFESTS.find)
     assert set(load(SIM, {}).modules) == {
         "evse_manager", "yeti_driver", "ev_manager", "auth", "token_provider", "dummy_token_provider",
-        "token_validator", "energy_manager", "grid_connection_point", "api",
+        "token_validator", "energy_manager", "grid_connection_point", "evse_manager_sink", "api",
     }  # fmt: skip
 
 
 def test_the_simulators_configuration_runs_here_without_a_warning() -> None:
     config = load(SIM, {})
-    assert len(config.modules) == 10
+    assert len(config.modules) == 11
     assert config.warnings == ()
 
 

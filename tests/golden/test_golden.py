@@ -27,7 +27,7 @@ RUNS = (
     "08_stop_transaction",
     "09_auth_manual",
 )
-LATER = ("error_history", "ev_api", "persistent_store")
+LATER = ("error_history", "persistent_store")
 """Modules of the recordings' configuration that this daemon has not yet."""
 
 pytestmark = pytest.mark.skipif(
@@ -79,13 +79,16 @@ def check(program: str, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.parametrize("run", RUNS)
-def test_session_events_and_board_commands_are_those_of_the_real_everest(run: str, tmp_path: Path) -> None:
+def test_session_events_board_commands_and_states_are_those_of_the_real_everest(
+    run: str, tmp_path: Path
+) -> None:
     recording = tmp_path / "run.jsonl"
     replay(run, "everest", recording)
     golden = str(SHARED / "golden" / f"{run}.jsonl.gz")
     accepted = HERE / "permitted" / f"{run}.txt"
     permitted = ["--permitted", str(accepted)] if accepted.exists() else []
-    result = check("compare.py", str(recording), golden, "--only", "events", "--only", "board", *permitted)
+    only = ("--only", "events", "--only", "board", "--only", "states")
+    result = check("compare.py", str(recording), golden, *only, *permitted)
     assert result.returncode == 0, result.stdout + result.stderr
 
 

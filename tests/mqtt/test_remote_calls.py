@@ -8,10 +8,12 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
+from evse_daemon.framework.bus import Implementation, Inbox
 from evse_daemon.framework.calls import CallErrorType
+from evse_daemon.framework.interface import ArgumentError
 from evse_daemon.mqtt.dialects import DialectName
 from evse_daemon.mqtt.remote_calls import MAX_IN_FLIGHT, REMEMBERED_S
-from tests.mqtt.bench_station import FakeBroker, Station, settle
+from tests.mqtt.bench_station import Bench, FakeBroker, Station, settle
 from tests.mqtt.test_gateway import play
 from tests.support.waiting import run
 
@@ -261,3 +263,43 @@ def test_a_flood_of_calls_fills_no_inbox() -> None:
         assert len(station.executed) == MAX_IN_FLIGHT + 1
 
     play(scenario)
+
+
+def test_a_result_has_to_fit_its_declaration() -> None:
+    assert Bench.add.result_to_jsonable(2.5) == 2.5
+    for result in (float("nan"), "2.5", None, object()):
+        with pytest.raises(ArgumentError):
+            Bench.add.result_to_jsonable(result)  # type: ignore[arg-type]
+
+
+def test_an_unknown_argument_is_logged_for_each_module() -> None:
+    async def scenario(station: Station, broker: FakeBroker) -> None:
+        other = Implementation(station.bus, Inbox(station.bus, "m2"), Bench, "i", None)
+        for name in Bench.commands:
+            other.handle(Bench.commands[name], lambda **_: None)
+        with capture_logs() as logs:
+            for module_id in ("m", "m2", "m", "m2"):
+                broker.send(
+                    f"everest/modules/{module_id}/impl/i/cmd/ping",
+                    {"id": "1", "origin": "a", "args": {"x": 1}},
+                )
+            await settle(station)
+        assert [line["topic"].split("/")[2] for line in logs] == ["m", "m2"]
+
+    play(scenario)
+
+
+def test_the_end_may_begin_before_the_station_is_ready() -> None:
+    async def scenario() -> None:
+        broker = FakeBroker()
+        station = Station(broker)
+        await station.gateway.start()
+        station.gateway.begin_shutdown()
+        station.gateway.all_ready()
+        broker.send(ADD, ADD_1_2)
+        await settle(station)
+        assert error_of(broker.on(ANSWER)[0])[0] == "Shutdown"
+        assert broker.on("everest/ready") == []
+        await station.gateway.stop()
+
+    run(scenario())

@@ -136,9 +136,20 @@ def test_what_the_source_says_of_an_attribute_is_found() -> None:
 # Topics outside the tree, against a station that runs.
 
 
+EV_API = """
+  ev_api:
+    module: EvAPI
+    connections:
+      ev_manager:
+        - module_id: ev_manager
+          implementation_id: ev_manager
+"""
+
+
 def of_the_simulator(topic: str) -> str:
     names = {
         "evse": "evse_manager",
+        "ev": "ev_manager",
         "module": "dummy_token_provider",
         "connector_id": "1",
         "station": "everest",
@@ -151,7 +162,7 @@ def test_the_topics_for_other_programs_are_those_of_the_modules(tmp_path: Path) 
     text = (ROOT / "simulators" / "config-sim.yaml").read_text("utf-8")
     config = tmp_path / "config.yaml"
     logged = f"connector_id: 1\n      session_logging: true\n      session_logging_path: {tmp_path}"
-    config.write_text(text.replace("connector_id: 1", logged, 1), "utf-8")
+    config.write_text(text.replace("connector_id: 1", logged, 1) + EV_API, "utf-8")
     station = VirtualStation(load(config, {}))
     station.begin()
     heard = [topic for topic, _, _ in station.mqtt._subscriptions]

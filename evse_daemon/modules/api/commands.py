@@ -7,7 +7,7 @@ here only an object is one, and only with known keys.
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, ValidationError
 
@@ -17,6 +17,10 @@ from evse_daemon.types.evse_manager import EnableDisableSource, EnableSource, En
 
 LEGACY_PRIORITY = 100
 """Of the commands enable and disable, and of enable_disable without a priority."""
+
+
+MOST = 1e6
+"""Ampere or watt; what is beyond is no limit of a charger."""
 
 
 class PayloadError(ValueError):
@@ -32,6 +36,60 @@ class _EnableDisable(EverestType):
     source: EnableSource = "LocalAPI"
     state: Annotated[EnableState, BeforeValidator(_capitalized)] = "Enable"
     priority: Annotated[Integer, Field(ge=0, le=10000)] = LEGACY_PRIORITY
+
+
+class _AmpsPhases(EverestType):
+    amps: Annotated[float, Field(ge=-MOST, le=MOST)]
+    phases: Literal[1, 3]
+
+
+def limit(payload: str, unit: str) -> float:
+    """A limit written as text, with its unit or without.
+
+    Raises:
+        PayloadError: it is not a number, or one that limits nothing. EVerest takes whatever begins with a number.
+    """
+    text = payload.strip().removesuffix(unit).rstrip()
+    if not re.fullmatch(r"[+-]?([0-9]{1,9}(\.[0-9]*)?|\.[0-9]+)", text) or abs(float(text)) > MOST:
+        raise PayloadError(f"expected a number of {unit}, for example 16 or 7.5 (given: {payload[:60]!r})")
+    return float(text)
+
+
+def amps_and_phases(payload: str) -> tuple[float, int]:
+    """Ampere per phase and the number of phases.
+
+    Raises:
+        PayloadError: it is not a JSON object of the two.
+    """
+    try:
+        order = _AmpsPhases.model_validate_json(payload)
+    except ValidationError as error:
+        raise PayloadError(explain(error, "")) from None
+    return order.amps, order.phases
+
+
+def random_delay(payload: str) -> str:
+    """``enable``, ``disable`` or ``cancel``.
+
+    Raises:
+        PayloadError: it is none of them.
+    """
+    order = payload.strip()
+    if order not in ("enable", "disable", "cancel"):
+        raise PayloadError(f"expected enable, disable or cancel (given: {payload[:60]!r})")
+    return order
+
+
+def duration_s(payload: str) -> int:
+    """Whole seconds. EVerest takes what it does not understand for 600.
+
+    Raises:
+        PayloadError: it is not a number.
+    """
+    seconds = number(payload)
+    if seconds is None:
+        raise PayloadError(f"expected a number of seconds (given: {payload[:60]!r})")
+    return seconds
 
 
 def enable_disable(payload: str) -> tuple[int, EnableDisableSource]:

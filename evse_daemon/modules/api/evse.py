@@ -7,17 +7,22 @@ from collections.abc import Callable
 from typing import Any
 
 from evse_daemon.framework.bus import Client
+from evse_daemon.framework.calls import CallError
 from evse_daemon.framework.clock import timestamp
 from evse_daemon.framework.errors import Error
 from evse_daemon.framework.module import Message, Module
 from evse_daemon.framework.rate_limit import RateLimitedLog
 from evse_daemon.interfaces.evse_manager import EvseManager
-from evse_daemon.modules.api import commands, payloads, session_info
+from evse_daemon.interfaces.external_energy_limits import ExternalEnergyLimits
+from evse_daemon.interfaces.uk_random_delay import UkRandomDelay
+from evse_daemon.modules.api import commands, limits, payloads, session_info
 from evse_daemon.modules.api.options import ApiOptions
 from evse_daemon.mqtt.topics import api_command, api_var
+from evse_daemon.types.energy import ExternalLimits
 from evse_daemon.types.evse_board_support import HardwareCapabilities, Telemetry
 from evse_daemon.types.evse_manager import EVInfo, Limits, SessionEvent, StopTransactionRequest
 from evse_daemon.types.powermeter import Powermeter
+from evse_daemon.types.uk_random_delay import CountDown
 
 INOPERATIVE = "evse_manager/Inoperative"
 
@@ -26,13 +31,31 @@ STATE_QOS = 1
 
 
 class EvseApi:
-    """Publishes what an EvseManager says, and calls it when a client commands."""
+    """Publishes what an EvseManager says, and calls it when a client commands.
 
-    def __init__(self, api: Module, options: ApiOptions, client: Client[EvseManager]) -> None:
+    Args:
+        api: the module.
+        options: its options.
+        client: the EvseManager.
+        sink: where limits for this EVSE are set; None: nowhere.
+        random_delay: the EVSE's random delay; None: it has none.
+    """
+
+    def __init__(
+        self,
+        api: Module,
+        options: ApiOptions,
+        client: Client[EvseManager],
+        sink: Client[ExternalEnergyLimits] | None = None,
+        random_delay: Client[UkRandomDelay] | None = None,
+    ) -> None:
         self.evse = client.module_id
         self._api = api
         self._options = options
         self._client = client
+        self._sink = sink
+        self._random_delay = random_delay
+        self._countdown: CountDown | None = None
         self._info = session_info.SessionInfo()
         self._capabilities: str | None = None
         self._protocol: str | None = None
@@ -63,6 +86,14 @@ class EvseApi:
             "force_unlock": self._force_unlock,
         }.items():
             self._command(name, handler)
+        if self._sink is not None:
+            self._command("set_limit_amps", self._limit_amps)
+            self._command("set_limit_watts", self._limit_watts)
+            self._command("set_limit_amps_phases", self._limit_amps_phases)
+        if self._random_delay is not None:
+            self._random_delay.subscribe(UkRandomDelay.countdown, self._on_countdown)
+            self._command("uk_random_delay", self._order_random_delay)
+            self._command("uk_random_delay_set_max_duration_s", self._set_longest_delay)
 
     def publish_periodically(self) -> None:
         self._publish("datetime", timestamp(self._api.clock.utc()), TELEMETRY_QOS)
@@ -101,6 +132,9 @@ class EvseApi:
     def _on_ev_info(self, info: EVInfo) -> None:
         self._publish_json("ev_info", EvseManager.ev_info.to_jsonable(info), TELEMETRY_QOS)
 
+    def _on_countdown(self, countdown: CountDown) -> None:
+        self._countdown = countdown if countdown.countdown_s > 0 else None
+
     def _on_ready(self, ready: bool) -> None:
         self._ready = ready
 
@@ -115,6 +149,7 @@ class EvseApi:
     def _on_lost(self) -> None:
         """The EvseManager will say nothing more, not even that it is inoperative."""
         self._lost = True
+        self._countdown = None
         self._ready = False
 
     # What clients command.
@@ -158,6 +193,38 @@ class EvseApi:
         self._client.call(EvseManager.stop_transaction, StopTransactionRequest(reason="UnlockCommand"))
         self._client.call(EvseManager.force_unlock, commands.number(payload) or 1)
 
+    def _limit_amps(self, payload: str) -> None:
+        self._set_limits(limits.current(commands.limit(payload, "A"), self._now()))
+
+    def _limit_watts(self, payload: str) -> None:
+        self._set_limits(limits.power(commands.limit(payload, "W"), self._now()))
+
+    def _limit_amps_phases(self, payload: str) -> None:
+        self._set_limits(limits.current_and_phases(*commands.amps_and_phases(payload), self._now()))
+
+    def _set_limits(self, wanted: ExternalLimits) -> None:
+        assert self._sink is not None
+        self._sink.call(ExternalEnergyLimits.set_external_limits, wanted).then(None, self._limit_refused)
+
+    def _limit_refused(self, error: CallError) -> None:
+        self._seldom.error("limit", "a limit was not taken", evse=self.evse, reason=error.message)
+
+    def _order_random_delay(self, payload: str) -> None:
+        assert self._random_delay is not None
+        orders = {
+            "enable": UkRandomDelay.enable,
+            "disable": UkRandomDelay.disable,
+            "cancel": UkRandomDelay.cancel,
+        }
+        self._random_delay.call(orders[commands.random_delay(payload)])
+
+    def _set_longest_delay(self, payload: str) -> None:
+        assert self._random_delay is not None
+        self._random_delay.call(UkRandomDelay.set_duration_s, commands.duration_s(payload))
+
+    def _now(self) -> str:
+        return timestamp(self._api.clock.utc())
+
     # Publishing.
 
     def _publish_session_info(self) -> None:
@@ -168,6 +235,8 @@ class EvseApi:
             timestamp(clock.utc()),
             permanent_fault=self._lost or bool(self._inoperative),
         )
+        if self._countdown is not None:
+            info["uk_random_delay"] = payloads.random_delay(self._countdown)
         self._publish_json("session_info", info, STATE_QOS)
 
     def _publish_json(self, name: str, value: dict[str, Any], qos: int) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+from evse_daemon.framework.bus import Client
 from evse_daemon.framework.module import Context, Module, RequiresMany, RequiresOptional
 from evse_daemon.interfaces.charger_information import ChargerInformation
 from evse_daemon.interfaces.error_history import ErrorHistory
@@ -40,11 +41,32 @@ class API(Module):
         self._evses: list[EvseApi] = []
 
     def init(self) -> None:
-        self._evses = [EvseApi(self, self._options, client) for client in self.evse_manager]
+        self._evses = [
+            EvseApi(
+                self,
+                self._options,
+                client,
+                self._sink(client, number),
+                next((delay for delay in self.random_delay if delay.module_id == client.module_id), None),
+            )
+            for number, client in enumerate(self.evse_manager, 1)
+        ]
         for evse in self._evses:
             evse.init()
         if self.ocpp is not None:
             self.ocpp.subscribe(Ocpp.connection_status, self._on_connection_status)
+
+    def _sink(self, evse: Client[EvseManager], number: int) -> Client[ExternalEnergyLimits] | None:
+        """Where limits for an EVSE are set: the sink that is mapped to it, as in EVerest (API.cpp:681)."""
+        wanted = evse.mapping.evse if evse.mapping is not None else number
+        return next(
+            (
+                sink
+                for sink in self.evse_energy_sink
+                if sink.mapping is not None and sink.mapping.evse == wanted
+            ),
+            None,
+        )
 
     def ready(self) -> None:
         self._publish()

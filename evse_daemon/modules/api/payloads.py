@@ -10,6 +10,7 @@ from evse_daemon.modules.api.options import ApiOptions, Quantity, Rounding
 from evse_daemon.types.evse_board_support import HardwareCapabilities, Telemetry
 from evse_daemon.types.evse_manager import Limits
 from evse_daemon.types.powermeter import Powermeter
+from evse_daemon.types.uk_random_delay import CountDown
 
 POWERMETER_QUANTITIES: tuple[tuple[str, Quantity], ...] = (
     ("energy_Wh_import", "powermeter_energy_import"),
@@ -53,6 +54,16 @@ def hardware_capabilities(options: ApiOptions, given: HardwareCapabilities) -> d
         rounding = options.rounding("hw_caps_max_plug_temperature_C")
         found["max_plug_temperature_C"] = rounding(given.max_plug_temperature_C)
     return found
+
+
+def random_delay(countdown: CountDown) -> dict[str, Any]:
+    """What session_info says of a delay that runs."""
+    return {
+        "current_limit_after_delay_A": countdown.current_limit_after_delay_A,
+        "current_limit_during_delay_A": countdown.current_limit_during_delay_A,
+        "remaining_s": countdown.countdown_s,
+        "start_time": countdown.start_time or "",
+    }
 
 
 def limits(options: ApiOptions, given: Limits) -> dict[str, Any]:

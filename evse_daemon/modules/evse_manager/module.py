@@ -5,14 +5,11 @@ from __future__ import annotations
 import base64
 import random
 import uuid
-from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
-from typing import Any, assert_never
+from typing import Any
 
 from evse_daemon.framework.bus import Client
-from evse_daemon.framework.calls import CallError
 from evse_daemon.framework.clock import Timer
 from evse_daemon.framework.errors import Error
 from evse_daemon.framework.module import Context, Module, Provides, Requires, RequiresOptional
@@ -37,26 +34,28 @@ from evse_daemon.modules.evse_manager import (
     guards,
     latches,
     more_commands,
-    phase_switch,
     random_delay,
+    recovery,
 )
+from evse_daemon.modules.evse_manager.billing_meter import BillingMeter
+from evse_daemon.modules.evse_manager.board_lane import BoardLane
 from evse_daemon.modules.evse_manager.commands import CommandHandlers
+from evse_daemon.modules.evse_manager.journal_lane import JournalLane
 from evse_daemon.modules.evse_manager.kept_table import KeptTable
 from evse_daemon.modules.evse_manager.options import EvseManagerOptions
 from evse_daemon.modules.evse_manager.service import ServiceCommands
 from evse_daemon.modules.evse_manager.session_logger import SessionLogger
 from evse_daemon.modules.evse_manager.settings import LATCHED_ERRORS, Settings
-from evse_daemon.modules.evse_manager.state import KernelConfig, Session, State
+from evse_daemon.modules.evse_manager.state import KernelConfig, State
 from evse_daemon.modules.evse_manager.step import next_deadline_s, step
 from evse_daemon.mqtt.topics import api_var
 from evse_daemon.store import StoreError
-from evse_daemon.types.authorization import IdToken, ProvidedIdToken, ValidationResult
 from evse_daemon.types.board_support_common import BspEvent, ProximityPilot
 from evse_daemon.types.energy import EnforcedLimits
-from evse_daemon.types.evse_board_support import HardwareCapabilities, PowerOnOff, Telemetry
+from evse_daemon.types.evse_board_support import HardwareCapabilities, Telemetry
 from evse_daemon.types.evse_manager import StopTransactionRequest
 from evse_daemon.types.iso15118 import EnergyTransferMode
-from evse_daemon.types.powermeter import OCMFIdentificationType, Powermeter, TransactionReq
+from evse_daemon.types.powermeter import Powermeter
 
 RESTARTS = 3
 """How often the kernel begins anew after an exception before the EVSE stays off (design rule 9)."""
@@ -65,30 +64,6 @@ RESTART_AFTER_S = 2.0
 
 RETRY_SETTINGS_S = 10.0
 """How long after the settings could not be read they are read again."""
-
-IDENTIFICATION_TYPES: dict[str, OCMFIdentificationType] = {
-    "Central": "CENTRAL",
-    "eMAID": "EMAID",
-    "ISO14443": "ISO14443",
-    "ISO15693": "ISO15693",
-    "KeyCode": "KEY_CODE",
-    "Local": "LOCAL",
-    "NoAuthorization": "NONE",
-    "MacAddress": "UNDEFINED",
-}
-"""Token type → type in the signed record (EvseManager/Charger.cpp:1409)."""
-
-FREE_SERVICE = ProvidedIdToken(
-    id_token=IdToken(value="FREESERVICE", type="Local"), authorization_type="RFID", prevalidated=True
-)
-"""The token of a charger without authentication (evse_managerImpl.cpp:141)."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Then:
-    """In the journal lane: somebody waits for what stands before it."""
-
-    callback: Callable[[], None]
 
 
 def _begins_session(effect: effects.JournalEffect) -> bool:
@@ -126,52 +101,33 @@ class EvseManager(Module):
         self._errors: dict[tuple[str, str, str], events.Cause] = {}
         self._timer: Timer | None = None
         self._armed_s: float | None = None
-        self._lane: deque[effects.JournalEffect | _Then] = deque()
-        self._committing: int | None = None
         self._booted = False
-        self._session_log = SessionLogger(
+        self.session_log = SessionLogger(
             context.bus.timestamp, partial(self.mqtt.publish, api_var(self.module_id, "hlc_log"))
         )
         self._done: Callable[[], None] | None = None
-        self._told_session = ""
-        """Whose start was announced, and whose end was not."""
-        self._saving = 0
-        """Which save of the settings the lane waits for; 0: none."""
-        self._saves = 0
         self._restarting: Timer | None = None
-        self.commands = CommandHandlers(self.options, self.feed, self._after_lane)
         self.settings = Settings(context.journal, context.module_id)
         self._kept_table = KeptTable(self, self.settings)
+        self.lane = JournalLane(self, self.settings, self._kept_table, self._tell_done)
+        self.commands = CommandHandlers(self.options, self.feed, self.lane.afterwards)
 
     @property
     def billing_meter(self) -> Client[PowermeterInterface] | None:
         """The meter on the car's side if there is one, else the one on the grid's (EvseManager.cpp:2481)."""
         return self.powermeter_car_side or self.powermeter_grid_side
 
+    def connect(self) -> None:
+        super().connect()
+        self.board = BoardLane(self.bsp, self.connector_lock, self.feed, self.log)
+        self.meter = BillingMeter(self.billing_meter, self.options.evse_id, self.feed)
+
     def init(self) -> None:
         o = self.options
-        self.config = KernelConfig(
-            module_id=self.module_id,
-            evse_id=o.evse_id,
-            has_ventilation=o.has_ventilation,
+        self.config = o.kernel_config(
+            self.module_id,
             has_connector_lock=self.connector_lock is not None,
             has_billing_meter=self.billing_meter is not None,
-            lock_connector_in_state_b=o.lock_connector_in_state_b,
-            unlock_when_deauthorized=o.unlock_when_deauthorized,
-            fail_on_powermeter_errors=o.fail_on_powermeter_errors,
-            raise_mrec9=o.raise_mrec9,
-            simplified_mode_limit_10a=o.hack_simplified_mode_limit_10A,
-            inoperative_error_use_vendor_id=o.inoperative_error_use_vendor_id,
-            switch_phases_delay_s=max(0, o.switch_3ph1ph_delay_s),
-            switch_phases_by=o.switch_3ph1ph_cp_state,
-            overcurrent_tolerance=o.soft_over_current_tolerance_percent / 100,
-            overcurrent_noise_a=o.soft_over_current_measurement_noise_A,
-            overcurrent_s=o.soft_over_current_timeout_ms / 1000,
-            connector_id=o.connector_id,
-            session_logging_path=o.session_logging_path if o.session_logging else None,
-            logfile_suffix=o.logfile_suffix,
-            state_f_after_fault_s=o.state_F_after_fault_ms / 1000,
-            watch_meter=self.billing_meter is not None and o.fail_on_powermeter_errors,
         )
         table = enable_table.restored(self._kept_table.read())
         self.state = State(
@@ -214,7 +170,7 @@ class EvseManager(Module):
             self.powermeter_grid_side.subscribe(PowermeterInterface.powermeter, self._grid_sample)
 
     def ready(self) -> None:
-        self.every(1.0, partial(self._request_energy, priority=False))
+        self.every(1.0, partial(self.request_energy, priority=False))
         if self.billing_meter is None:
             self._boot()
         else:
@@ -247,7 +203,7 @@ class EvseManager(Module):
         self.feed(events.Boot(self.options.external_ready_to_start_charging, unfinished, untold))
         if self.config.watch_meter and self.state.meter is None:
             self.feed(events.MeterMissing())
-        self._request_energy(priority=True)
+        self.request_energy(priority=True)
 
     def _restore_latches(self) -> None:
         try:
@@ -262,20 +218,20 @@ class EvseManager(Module):
     def feed(self, event: events.Event) -> bool | None:
         """Has the core decide on an event and runs the effects; returns a command's result."""
         now_s = self.clock.now_s()
-        self._session_log.event(event)
+        self.session_log.event(event)
         state, wanted = step(
             self.config, self.state, event, now_s, self.context.bus.timestamp(), self._fresh_id
         )
         before, self.state = self.state, state
         for effect in wanted.board:
-            self._run_board(effect)
+            self.session_log.effect(effect)
+            self.board.run(effect)
         if state.inoperative != before.inoperative:
             self._explain(before.inoperative)
         if wanted.journal:
             if any(_begins_session(effect) for effect in wanted.journal):
                 self._fresh_id = self._new_session_id()  # also where the session has ended in the same step
-            self._lane.extend(wanted.journal)
-            self._run_lane()
+            self.lane.extend(wanted.journal)
         self._arm(now_s)
         self._tell_done()
         return wanted.reply
@@ -307,185 +263,6 @@ class EvseManager(Module):
     def _tick(self) -> None:
         self._armed_s = None
         self.feed(events.Tick())
-
-    def _run_board(self, effect: effects.BoardEffect) -> None:
-        self._session_log.effect(effect)
-        bsp = self.bsp
-        match effect:
-            case effects.AllowPower(on):
-                value = PowerOnOff(allow_power_on=on, reason="FullPowerCharging" if on else "PowerOff")
-                call: Any = bsp.call(EvseBoardSupport.allow_power_on, value=value)
-            case effects.SetPwm(duty):
-                call = bsp.call(EvseBoardSupport.pwm_on, value=duty * 100)
-            case effects.SetX1():
-                call = bsp.call(EvseBoardSupport.cp_state_X1)
-            case effects.SetF():
-                call = bsp.call(EvseBoardSupport.cp_state_F)
-            case effects.EnableBoard(on):
-                call = bsp.call(EvseBoardSupport.enable, value=on)
-            case effects.SetOvercurrentLimit(limit_a):
-                call = bsp.call(EvseBoardSupport.ac_set_overcurrent_limit_A, value=limit_a)
-            case effects.Lock(request_id, locked):
-                self._run_lock(request_id, locked)
-                return
-            case effects.SwitchPhases(request_id, three_phases):
-                self._switch_phases(request_id, three_phases)
-                return
-            case _:
-                assert_never(effect)
-        call.then(None, partial(self._board_refused, call.command.name))
-
-    def _run_lock(self, request_id: int, locked: bool) -> None:
-        assert self.connector_lock is not None
-        command = ConnectorLock.lock if locked else ConnectorLock.unlock
-        self.connector_lock.call(command).then(
-            lambda _: self._fed(events.LockDone(request_id)),
-            lambda error: self._fed(events.LockDone(request_id, error.message)),
-        )
-
-    def _switch_phases(self, request_id: int, three_phases: bool) -> None:
-        self.bsp.call(EvseBoardSupport.ac_switch_three_phases_while_charging, value=three_phases).then(
-            lambda _: self._fed(events.PhasesSwitched(request_id)),
-            lambda error: self._fed(events.PhasesSwitched(request_id, error.message)),
-        )
-
-    def _fed(self, event: events.Event) -> None:
-        self.feed(event)
-
-    def _board_refused(self, command: str, error: CallError) -> None:
-        self.feed(
-            events.BoardFailed(f"the board refused {command}: {error.message}; unplug the car to try again")
-        )
-
-    def _run_lane(self) -> None:
-        """Runs journal effects in order; what follows a commit waits for it."""
-        while self._lane and self._committing is None and not self._saving:
-            effect = self._lane.popleft()
-            if isinstance(effect, _Then):
-                effect.callback()
-                continue
-            self._session_log.effect(effect)
-            match effect:
-                case effects.Commit(request_id, kind, payload):
-                    self._committing = request_id
-                    done = partial(self.context.inbox.put, self._committed, request_id)
-                    self.context.journal.append(kind, self.module_id, payload, done)
-                    self.after(self.config.commit_s, partial(self._committed, request_id, "no answer"))
-                case effects.Announce(event):
-                    self.evse.publish(EvseManagerInterface.session_event, event)
-                    if event.event == "TransactionFinished":
-                        self.context.journal.told(self.module_id, event.uuid)
-                    elif event.event == "SessionStarted":
-                        self._told_session = event.uuid
-                    elif event.event == "SessionFinished":
-                        self._told_session = ""
-                    started = event.session_started
-                    if (
-                        started is not None
-                        and started.reason == "EVConnected"
-                        and self.options.disable_authentication
-                    ):
-                        accepted = ValidationResult(authorization_status="Accepted", tariff_messages=[])
-                        self.context.inbox.put(self._fed, events.Authorize(FREE_SERVICE, accepted))
-                case effects.Publish(var, value):
-                    source = self.random_delay if var.interface is UkRandomDelay else self.evse
-                    source.publish(var, value)
-                case effects.SaveTable(entries):
-                    self._saves += 1
-                    self._saving = self._saves
-                    done = partial(self._saved, self._saves)
-                    self._kept_table.write(entries, done)
-                    self.after(self.config.save_s, done)
-                case effects.RaiseError():
-                    self.evse.raise_error(
-                        effect.type,
-                        effect.message,
-                        severity=effect.severity,
-                        sub_type=effect.sub_type,
-                        description_=effect.description,
-                        vendor_id=effect.vendor_id,
-                    )
-                case effects.ClearError(type_, sub_type):
-                    self.evse.clear_error(type_, sub_type)
-                case effects.StateEntered(state):
-                    if state in ("WaitingForAuthentication", "Finished"):
-                        self._request_energy(priority=True)
-                case effects.SaveLatched(request_id, latched):
-                    self._committing = request_id
-                    self.settings.put(
-                        LATCHED_ERRORS,
-                        latches.to_json(latched),
-                        partial(self.context.inbox.put, self._committed, request_id),
-                    )
-                    self.after(self.config.commit_s, partial(self._committed, request_id, "no answer"))
-                case effects.Note(message):
-                    self.log.info(message)
-                case effects.StartMeter():
-                    self._start_meter(effect)
-                case effects.StopMeter():
-                    self._stop_meter(effect)
-                case effects.Record(kind, payload):
-                    self.context.journal.append(kind, self.module_id, payload, self._recorded)
-                case effects.Told(session_id):
-                    self.context.journal.told(self.module_id, session_id)
-                case effects.StoreSession(session_id):
-                    if self.store is not None:
-                        self.store.call(Kvs.store, key=f"{self.module_id}_session", value=session_id)
-                case _:
-                    assert_never(effect)
-
-    def _saved(self, save: int) -> None:
-        if self._saving == save:
-            self._saving = 0
-            self._run_lane()
-
-    def _after_lane(self, callback: Callable[[], None]) -> None:
-        """Calls back when what the lane holds now is done: at once, where it is empty."""
-        self._lane.append(_Then(callback))
-        self._run_lane()
-
-    def _committed(self, request_id: int, error: str | None) -> None:
-        if self._committing != request_id:
-            if error is None:  # later than we waited, but durable: it need not be stored again
-                self.feed(events.Committed(request_id))
-            return
-        self._committing = None
-        if error is not None:
-            self.log.error("a record could not be stored", reason=error)
-        self.feed(events.Committed(request_id, error))
-        self._run_lane()
-        self._tell_done()
-
-    def _recorded(self, error: str | None) -> None:
-        if error is not None:
-            self.log.warning("a meter value of a transaction could not be stored", reason=error)
-
-    def _start_meter(self, effect: effects.StartMeter) -> None:
-        meter = self.billing_meter
-        assert meter is not None
-        token = effect.token.id_token
-        tariffs = self.state.session.validation.tariff_messages if self.state.session.validation else []
-        request = TransactionReq(
-            evse_id=self.options.evse_id,
-            transaction_id=effect.session_id,
-            identification_status="ASSIGNED",
-            identification_flags=[],
-            identification_type=IDENTIFICATION_TYPES[token.type],
-            identification_data=token.value,
-            tariff_text=tariffs[0].content[:250] if tariffs else None,
-        )
-        meter.call(PowermeterInterface.start_transaction, value=request).then(
-            lambda response: self._fed(events.MeterStarted(effect.request_id, response)),
-            lambda _: self._fed(events.MeterStarted(effect.request_id, None)),
-        )
-
-    def _stop_meter(self, effect: effects.StopMeter) -> None:
-        if self.billing_meter is None:
-            return
-        self.billing_meter.call(PowermeterInterface.stop_transaction, transaction_id=effect.session_id).then(
-            lambda response: self._fed(events.MeterStopped(effect.request_id, response)),
-            lambda _: self._fed(events.MeterStopped(effect.request_id, None)),
-        )
 
     def _bsp_event(self, value: BspEvent) -> None:
         match value.event:
@@ -575,7 +352,7 @@ class EvseManager(Module):
             )
         )
 
-    def _request_energy(self, *, priority: bool) -> None:
+    def request_energy(self, *, priority: bool) -> None:
         request = energy_request.request(
             self.module_id,
             self.state,
@@ -604,20 +381,13 @@ class EvseManager(Module):
 
     def _tell_done(self) -> None:
         done = self._done
-        busy = self._lane or self._committing is not None or self._saving
-        if done is not None and closing.done(self.state) and not busy:
+        if done is not None and closing.done(self.state) and self.lane.idle:
             self._done = None
             done()
 
     def make_safe(self) -> None:
         """Power off and PWM off, past the core: it may be what failed."""
-        self.bsp.call(
-            EvseBoardSupport.allow_power_on, value=PowerOnOff(allow_power_on=False, reason="PowerOff")
-        ).then(None, self._unsafe)
-        self.bsp.call(EvseBoardSupport.cp_state_X1).then(None, self._unsafe)
-
-    def _unsafe(self, error: CallError) -> None:
-        self.log.error("the board did not take a command to make the outputs safe", reason=error.message)
+        self.board.make_safe()
 
     def recover(self, error: Exception, failures: int) -> bool:
         """The kernel begins anew as after a crash, three times; then the EVSE stays off (design rule 9)."""
@@ -628,56 +398,18 @@ class EvseManager(Module):
         self.evse.raise_error(
             "evse_manager/Inoperative", "evse_manager/Internal", description_="Internal/Kernel"
         )
-        before = self.state
-        for cause in faults.passing(before):
+        for cause in faults.passing(self.state):
             self.evse.clear_error(cause.type, cause.sub_type)
-        self.state = State(
-            table=before.table,
-            decided_by=before.decided_by,
-            capabilities=before.capabilities,
-            causes=before.causes,
-            own_errors=tuple(cause for cause in before.own_errors if cause not in faults.passing(before)),
-            cable_limit_a=before.cable_limit_a,
-            meter=before.meter,
-            last_request_id=before.last_request_id,
-            close_by_s=before.close_by_s,
-            unstored_ends=tuple(commit for commit in before.unstored_ends if commit.retried),
-            retry_store_s=before.retry_store_s,
-            phases=phase_switch.after_failure(before.phases),
-            externally_ready=before.externally_ready,
-            delay=random_delay.after_restart(before.delay),
-            reserved=before.reserved,
-            reservation_id=before.reservation_id,
-            latched=before.latched,
-            latch_request_id=before.latch_request_id,
-            retry_latch_s=before.retry_latch_s,
-            meter_watch=before.meter_watch,
-        )
-        self.state.session = Session(id=self._told_session)  # Boot ends it
-        self._drop_undone()
-        self.state.pilot.contactor_closed = before.pilot.contactor_closed
+        self.state = recovery.after_failure(self.state, self.lane.told_session)
+        self.lane.drop_undone()
         self._tell_done()
         if self._restarting is not None:
             self._restarting.cancel()
         self._restarting = self.after(RESTART_AFTER_S, self._restart) if failures <= RESTARTS else None
         return True
 
-    def _drop_undone(self) -> None:
-        """What was decided for a session and not done is found in the journal, as after a crash."""
-        kept = [
-            effect
-            for effect in self._lane
-            if isinstance(
-                effect,
-                effects.ClearError | effects.Publish | effects.SaveTable | effects.SaveLatched | _Then,
-            )
-            or (isinstance(effect, effects.RaiseError) and faults.lasts(effect.type, effect.sub_type))
-        ]
-        self._lane.clear()
-        self._lane.extend(kept)
-
     def _restart(self) -> None:
-        if self._committing is not None:
+        if self.lane.committing:
             self._restarting = self.after(
                 RESTART_AFTER_S, self._restart
             )  # the journal must say how it stands

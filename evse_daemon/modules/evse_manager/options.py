@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from evse_daemon.framework.module import ModuleOptions, unsupported
+from evse_daemon.modules.evse_manager.state import KernelConfig
 from evse_daemon.types.base import Integer
 
 
@@ -83,3 +84,31 @@ class EvseManagerOptions(ModuleOptions):
     bpt_grid_code_island_method: Literal["None", "Active", "Passive"] = unsupported("None")
     hlc_charge_loop_without_energy_timeout_s: Integer = unsupported(5)
     dc_ramp_ampere_per_second: Integer = unsupported(25)
+
+    def kernel_config(
+        self, module_id: str, *, has_connector_lock: bool, has_billing_meter: bool
+    ) -> KernelConfig:
+        """What of the options, and of what is connected, the kernel's decisions depend on."""
+        return KernelConfig(
+            module_id=module_id,
+            evse_id=self.evse_id,
+            has_ventilation=self.has_ventilation,
+            has_connector_lock=has_connector_lock,
+            has_billing_meter=has_billing_meter,
+            lock_connector_in_state_b=self.lock_connector_in_state_b,
+            unlock_when_deauthorized=self.unlock_when_deauthorized,
+            fail_on_powermeter_errors=self.fail_on_powermeter_errors,
+            raise_mrec9=self.raise_mrec9,
+            simplified_mode_limit_10a=self.hack_simplified_mode_limit_10A,
+            inoperative_error_use_vendor_id=self.inoperative_error_use_vendor_id,
+            switch_phases_delay_s=max(0, self.switch_3ph1ph_delay_s),
+            switch_phases_by=self.switch_3ph1ph_cp_state,
+            overcurrent_tolerance=self.soft_over_current_tolerance_percent / 100,
+            overcurrent_noise_a=self.soft_over_current_measurement_noise_A,
+            overcurrent_s=self.soft_over_current_timeout_ms / 1000,
+            connector_id=self.connector_id,
+            session_logging_path=self.session_logging_path if self.session_logging else None,
+            logfile_suffix=self.logfile_suffix,
+            state_f_after_fault_s=self.state_F_after_fault_ms / 1000,
+            watch_meter=has_billing_meter and self.fail_on_powermeter_errors,
+        )

@@ -117,7 +117,7 @@ def test_with_plug_events_a_token_waits_no_longer_than_the_connection_timeout() 
     assert station.authorized(2) == []
 
 
-def test_a_driver_who_shows_no_token_in_time_must_replug() -> None:
+def test_row_68_a_driver_who_shows_no_token_in_time_must_replug() -> None:
     station = Station(evses=2, plug_in_timeout_enabled=True, connection_timeout=10)
     station.event("SessionStarted", evse=1)
     station.world.advance(10.1)

@@ -58,7 +58,7 @@ class MortalManager(EvseManager):
                 manager.count(self[0])
                 return super().popleft()
 
-        self._lane = Lane()
+        self.lane._waiting = Lane()
 
     def count(self, effect: Any) -> None:
         if self.dies_at is not None and len(self.done) >= self.dies_at:
@@ -68,9 +68,15 @@ class MortalManager(EvseManager):
             self.breaks_at = None
             raise BrokenError
 
-    def _run_board(self, effect: fx.BoardEffect) -> None:
-        self.count(effect)
-        super()._run_board(effect)
+    def connect(self) -> None:
+        super().connect()
+        run = self.board.run
+
+        def counted(effect: fx.BoardEffect) -> None:
+            self.count(effect)
+            run(effect)
+
+        self.board.run = counted  # type: ignore[method-assign]
 
 
 class Site:

@@ -51,7 +51,7 @@ class KernelMachine(RuleBasedStateMachine):
         prompt=st.booleans(),
         ventilation=st.booleans(),
         lock=st.booleans(),
-        begin=st.sampled_from(["boot", "charge", "charge", "switch", "switched"]),
+        begin=st.sampled_from(["boot", "charge", "fault", "switch", "switched"]),
         valid_s=st.sampled_from([1e6, 20.0]),
         board=st.sampled_from([CAPABILITIES, SWITCHES_PHASES, SWITCHES_PHASES, SOCKET]),
         switch_by=st.sampled_from(["X1", "F"]),
@@ -97,6 +97,8 @@ class KernelMachine(RuleBasedStateMachine):
             self.plant.authorize()
             self._answer_all()
             self.plant.tell(ev.CpChanged("C"))
+        if begin == "fault" and self.plant.state.charger == "Charging":
+            self.error_while_charging()
         if begin.startswith("switch"):
             self.plant.limit(16.0, valid_s, phases=1)
         if begin == "switched":

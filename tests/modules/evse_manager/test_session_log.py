@@ -36,7 +36,7 @@ def logging_site(folder: Path, **options: Any) -> Site:
 
 def finished(life: Life) -> None:
     """Waits for the writer."""
-    life.manager._session_log.files.stop(10)
+    life.manager.session_log.files.stop(10)
 
 
 def read(file: Path) -> list[dict[str, str]]:

@@ -1,0 +1,1 @@
+"""EvAPI: the car's topics of everest_api."""

@@ -93,7 +93,10 @@ async def _simulate(
         return ExitCode.BROKER
     try:
         out.write(f"Broker: {broker.description}. Watch with:  {broker.subscribe_hint}")
-        for note in broker.notes:
+        for note in [
+            *broker.notes,
+            *("; ".join(filter(None, (found.message, found.hint))) for found in config.warnings),
+        ]:
             out.write(f"  ({note})")
         seen = (
             await live_station(broker.settings, topics.name, topics.status)

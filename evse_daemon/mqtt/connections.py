@@ -41,7 +41,10 @@ class Broker(Protocol):
         """The connection with the last will; it subscribes to nothing."""
 
     def subscriber(
-        self, subscriptions: Sequence[tuple[str, int]], on_message: Callable[[Inbound], None]
+        self,
+        subscriptions: Sequence[tuple[str, int]],
+        on_message: Callable[[Inbound], None],
+        on_state: Callable[[bool], None],
     ) -> Connection:
         """The connection that hears what is published while it lasts, and nothing older."""
 
@@ -72,7 +75,10 @@ class MqttBroker:
         )
 
     def subscriber(
-        self, subscriptions: Sequence[tuple[str, int]], on_message: Callable[[Inbound], None]
+        self,
+        subscriptions: Sequence[tuple[str, int]],
+        on_message: Callable[[Inbound], None],
+        on_state: Callable[[bool], None],
     ) -> Connection:
         return MqttConnection(
             "subscriber",
@@ -80,6 +86,7 @@ class MqttBroker:
             self._settings,
             clean=True,
             on_message=on_message,
+            on_state=on_state,
             subscriptions=subscriptions,
         )
 

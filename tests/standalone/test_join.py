@@ -33,11 +33,14 @@ class Joined:
 
     def __init__(self, broker: Mosquitto, messages: Any = None) -> None:
         self.broker = broker
-        self.ended = asyncio.Event()
-        part = Part(("board",), broker.settings, "everest", "", messages)
-        self.member = Member(part, MemoryJournal(), self.ended)
-        self.task = asyncio.create_task(self.member.run())
+        self.journal = MemoryJournal()
+        self._part = Part(("board",), broker.settings, "everest", "", messages)
+        self.begin()
         self.clients: list[PahoClient] = []
+
+    def begin(self) -> None:
+        self.ended = asyncio.Event()
+        self.task = asyncio.create_task(Member(self._part, self.journal, self.ended).run())
 
     def manager(self, generation: str = "ConfigurationRequest") -> ForeignManager:
         manager = ForeignManager({"board": BOARD}, NAMES, generation)
@@ -133,6 +136,20 @@ def made_safe(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
     monkeypatch.setattr(YetiSimulator, "make_safe", make_safe)
     return found
+
+
+def test_who_starts_again_asks_a_running_manager_as_before(tmp_path: Path) -> None:
+    async def scenario(joined: Joined) -> None:
+        manager = joined.manager("GetConfig")
+        await until(lambda: manager.released)
+        joined.ended.set()
+        await joined.task
+        joined.begin()
+        await until(lambda: manager.asked == ["board", "board"])
+        await until(lambda: manager.released == 2)
+        assert manager.died == ""
+
+    play(tmp_path, scenario)
 
 
 def test_a_manager_that_starts_anew_is_joined_anew_and_the_contactor_opens_before(

@@ -10,6 +10,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from evse_daemon.config import ConfigurationError, load_text
+from evse_daemon.standalone.manager import START_S
 from evse_daemon.store import MemoryJournal
 from tests.standalone.world import (
     VALIDATOR_COMMANDS,
@@ -230,6 +231,24 @@ def test_hardware_takes_calls_of_a_module_that_the_configuration_connects_and_of
         assert [result.get("retval", "refused") for result in stranger.results] == ["refused"]
 
     play(scenario, config_text("evse_manager", "token_validator"))
+
+
+def test_the_station_begins_without_a_module_that_does_not_come() -> None:
+    async def scenario(world: StandaloneWorld) -> None:
+        board = Board()
+        world.connect(board)
+        enabled = "everest/modules/evse_manager/impl/evse/var/session_event"
+        await world.advance(START_S - 2)
+        assert world.broker.on(enabled) == []
+        assert not any(command == "enable" for _, command, _ in board.commands), "modules begin together"
+        await world.advance(10)
+        assert "Enabled" in world.broker.on(enabled)[0]
+        assert world.broker.on(READY) == []
+        world.connect(validator())
+        await world.advance(1)
+        assert len(world.broker.on(READY)) == 1
+
+    play(scenario, config_text("yeti_driver", "token_validator"))
 
 
 # A changed value

@@ -3,6 +3,7 @@
 import asyncio
 import subprocess
 import sys
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -241,20 +242,23 @@ def test_replayed_with_dup_and_pubrel_on_the_wire() -> None:
 
 
 def test_a_broker_that_hangs_up_is_not_hammered() -> None:
-    connections: list[int] = []
+    connected_s: list[float] = []
 
     async def scenario() -> None:
-        async def hangs_up(peer: Peer, n: int) -> None:
-            connections.append(n)
+        async def hangs_up(peer: Peer, _n: int) -> None:
+            connected_s.append(asyncio.get_running_loop().time())
             peer.write(packet(CONNACK, bytes([0, 0])))
             await peer.writer.drain()
 
         async with RawServer(hangs_up) as server:
             recorder = Recorder(BrokerSettings(host="127.0.0.1", port=server.port))
             await recorder.connection.start()
-            await asyncio.sleep(1)  # pauses of at least 0.1, 0.2, 0.4, 0.8 s
+            await until(lambda: len(connected_s) >= 4)
             await recorder.connection.stop()
-        assert 3 <= len(connections) <= 5
+        pauses_s = [later - earlier for earlier, later in pairwise(connected_s)]
+        assert [pause_s >= least_s for pause_s, least_s in zip(pauses_s, (0.1, 0.2, 0.4), strict=False)] == [
+            True
+        ] * 3
 
     run(scenario())
 

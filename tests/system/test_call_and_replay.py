@@ -250,6 +250,7 @@ def test_a_recording_is_replayed_in_order_and_changes_nothing_in_the_daemon(
         start, broker, file, "--speed", "20", "--name", "event", "--name", "session_event", "--module", "*r"
     )
     assert "of other kinds or names left out" in daemon.err
+    until(lambda: "SessionFinished" in client.events(since))
     again = client.messages[since:]
     assert [heard.payload for heard in again if heard.topic == board] == told
     # The evse's own events are the replayed ones; it calls nothing, and says nothing new.

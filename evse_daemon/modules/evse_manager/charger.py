@@ -71,10 +71,12 @@ def enter_disabled(work: Work) -> None:
     reservation.cancel(work)
 
 
-def enter_idle(work: Work) -> None:
+def enter_idle(work: Work, *, car_left: bool) -> None:
+    """Errors end that wait for the car to leave, if it has."""
     work.enter("Idle")
     cp.signal_x1(work)
-    faults.clear_own(work)
+    if car_left:
+        faults.clear_own(work)
 
 
 def enter_waiting_for_authentication(work: Work) -> None:
@@ -147,7 +149,7 @@ def run_disabled(work: Work) -> None:
     if guards.in_service(work.state):
         cp.enable_board(work, on=True)
         work.announce("Enabled", **source_details(work))
-        enter_idle(work)
+        enter_idle(work, car_left=work.state.car_left)
 
 
 def run_idle(work: Work) -> None:
@@ -269,10 +271,11 @@ def run_finished(work: Work) -> None:
     now = work.state.session
     if now.ending or now.starting is not None:
         return
-    if car_gone(work) or not guards.in_service(work.state):
+    car_left = car_gone(work)
+    if car_left or not guards.in_service(work.state):
         if now.id:
             session.stop_session(work)
-        enter_idle(work)
+        enter_idle(work, car_left=car_left)
 
 
 def run_t_step_ef(work: Work) -> None:
@@ -291,6 +294,8 @@ def run_switch_phases(work: Work) -> None:
     done = guards.phases_settled(work.state) and phase_switch.may_switch(work)
     if done or guards.blocked(work.state) or may_not_go_on(work):
         enter_prepare_charging(work)
+        if done and work.state.session.paused_by_user and not may_not_go_on(work):
+            enter_paused_evse(work)
 
 
 RUN: dict[ChargerState, Callable[[Work], None]] = {

@@ -16,8 +16,12 @@ def begin(work: Work) -> None:
     if state.close_by_s is not None:
         return
     state.close_by_s = work.now_s + work.config.closing_s
+    if state.f_until_s is not None:
+        state.f_until_s = min(state.f_until_s, work.now_s + work.config.closing_s / 2)
     if now.request_by_s is not None:
         now.request_by_s = work.now_s + answer_s(work, now.request_by_s - work.now_s)
+    if state.unfinished_by_s is not None:
+        state.unfinished_by_s = work.now_s + answer_s(work, state.unfinished_by_s - work.now_s)
 
 
 def answer_s(work: Work, usual_s: float) -> float:
@@ -28,4 +32,4 @@ def answer_s(work: Work, usual_s: float) -> float:
 
 def done(state: State) -> bool:
     """Whether nothing is left to be ended."""
-    return state.close_by_s is not None and not state.session.id
+    return state.close_by_s is not None and not state.session.id and not state.unfinished

@@ -26,6 +26,9 @@ def cp_changed(work: Work, cp: CpState | None) -> None:
         pilot.unexpected_f = False
     pilot.cp = cp
     if cp == "A":
+        if not state.car_left and state.charger in ("Idle", "Disabled"):
+            faults.clear_own(work)
+        state.car_left = True
         state.session.car_left = state.session.car_left or pilot.plugged
         pilot.plugged = False
         pilot.simplified = False
@@ -33,6 +36,7 @@ def cp_changed(work: Work, cp: CpState | None) -> None:
         pilot.lock_error = None
     elif cp in ("B", "C", "D") and not pilot.plugged:
         pilot.plugged = True
+        state.car_left = False
         pilot.simplified = cp != "B"
     if cp not in ("C", "D"):
         pilot.c1_since_s = None
@@ -116,6 +120,8 @@ def signal_current(work: Work, *, at_once: bool) -> None:
 def _leave_f(work: Work) -> None:
     if work.state.pilot.output == "F":
         work.state.pilot.f_withdrawn_s = work.now_s
+        if work.state.pilot.f_since_s is not None:
+            work.state.pilot.f_since_s = work.now_s  # the board still reports our own F: the time begins anew
 
 
 def contactor_changed(work: Work, closed: bool) -> None:

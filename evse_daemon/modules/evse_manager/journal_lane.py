@@ -15,7 +15,7 @@ from evse_daemon.modules.evse_manager import effects, events, faults, latches
 from evse_daemon.modules.evse_manager.kept_table import KeptTable
 from evse_daemon.modules.evse_manager.settings import LATCHED_ERRORS, Settings
 from evse_daemon.types.authorization import IdToken, ProvidedIdToken, ValidationResult
-from evse_daemon.types.evse_manager import EnableDisableSource, SessionEvent
+from evse_daemon.types.evse_manager import EnableDisableSource, SessionEvent, SessionEventEnum
 
 if TYPE_CHECKING:
     from evse_daemon.modules.evse_manager.module import EvseManager
@@ -33,6 +33,10 @@ class _Then:
     callback: Callable[[], None]
 
 
+def _is_inoperative(effect: object) -> bool:
+    return isinstance(effect, effects.RaiseError | effects.ClearError) and effect.type == faults.INOPERATIVE
+
+
 class JournalLane:
     """Stores, tells and asks, one after the other.
 
@@ -46,6 +50,9 @@ class JournalLane:
     def __init__(
         self, evse: EvseManager, settings: Settings, kept_table: KeptTable, rested: Callable[[], None]
     ) -> None:
+        self.told_reserved = False
+        self._unanswered = 0
+        self._save_by_s = 0.0
         self.told_session = ""
         """Whose start was announced, and whose end was not."""
         self._evse = evse
@@ -84,14 +91,25 @@ class JournalLane:
         kept = [
             effect
             for effect in self._waiting
-            if isinstance(
-                effect,
-                effects.ClearError | effects.Publish | effects.SaveTable | effects.SaveLatched | _Then,
+            if not _is_inoperative(effect)
+            and (
+                isinstance(
+                    effect,
+                    effects.ClearError | effects.Publish | effects.SaveTable | effects.SaveLatched | _Then,
+                )
+                or (isinstance(effect, effects.RaiseError) and faults.lasts(effect.type, effect.sub_type))
             )
-            or (isinstance(effect, effects.RaiseError) and faults.lasts(effect.type, effect.sub_type))
         ]
         self._waiting.clear()
         self._waiting.extend(kept)
+        if self.told_reserved != self._evse.state.reserved:
+            event: SessionEventEnum = "ReservationEnd" if self.told_reserved else "ReservationStart"
+            self._waiting.append(
+                effects.Announce(
+                    SessionEvent(uuid="", timestamp=self._evse.context.bus.timestamp(), event=event)
+                )
+            )
+        self._evse.context.inbox.put(self._run)
 
     def _run(self) -> None:
         while self._waiting and self._committing is None and not self._saving:
@@ -155,6 +173,10 @@ class JournalLane:
         match event.event:
             case "TransactionFinished":
                 evse.context.journal.told(evse.module_id, event.uuid)
+            case "ReservationStart":
+                self.told_reserved = True
+            case "ReservationEnd" | "TransactionStarted":
+                self.told_reserved = False
             case "SessionStarted":
                 self.told_session = event.uuid
             case "SessionFinished":
@@ -189,9 +211,16 @@ class JournalLane:
     def _save_table(self, entries: Sequence[EnableDisableSource]) -> None:
         self._saves += 1
         self._saving = self._saves
-        done = partial(self._saved, self._saves)
-        self._kept_table.write(entries, done)
-        self._evse.after(self._evse.config.save_s, done)
+        now_s = self._evse.clock.now_s()
+        if not self._unanswered:
+            self._save_by_s = now_s + self._evse.config.save_s
+        self._unanswered += 1  # behind one that is not answered yet there is no more time than for that one
+        self._evse.after(max(0.0, self._save_by_s - now_s), partial(self._saved, self._saves))
+        self._kept_table.write(entries, partial(self._stored, self._saves))
+
+    def _stored(self, save: int) -> None:
+        self._unanswered -= 1
+        self._saved(save)
 
     def _saved(self, save: int) -> None:
         if self._saving == save:

@@ -27,6 +27,8 @@ class KeptTable:
         self._settings = settings
         self._entries: Sequence[EnableDisableSource] = ()
         self._retrying = False
+        self.unread = False
+        """What a run before this one has kept could not be read yet, and is not overwritten."""
 
     def read(self) -> list[EnableDisableSource]:
         """The entries of the run before this one, without those that this version does not understand."""
@@ -36,7 +38,9 @@ class KeptTable:
             self._module.log.error(  # noqa: TRY400 - the reason says it
                 "who has enabled or disabled the EVSE cannot be read: it begins enabled", reason=str(error)
             )
+            self.unread = True
             return []
+        self.unread = False
         found = []
         for item in stored if isinstance(stored, list) else []:
             try:
@@ -56,6 +60,9 @@ class KeptTable:
         def answered(problem: str | None) -> None:
             self._module.context.inbox.put(self._written, problem, done)
 
+        if self.unread:
+            answered("what was kept before could not be read yet")
+            return
         value = [entry.model_dump(mode="json") for entry in self._entries]
         self._settings.put(ENABLE_TABLE, value, answered)
 

@@ -66,6 +66,9 @@ RETRY_SETTINGS_S = 10.0
 """How long after the settings could not be read they are read again."""
 
 
+LEVELS = (events.CapabilitiesChanged, events.ProximityChanged, events.ContactorChanged, events.CausesChanged)
+
+
 def _begins_session(effect: effects.JournalEffect) -> bool:
     return isinstance(effect, effects.Announce) and effect.event.event == "SessionStarted"
 
@@ -107,6 +110,9 @@ class EvseManager(Module):
         )
         self._done: Callable[[], None] | None = None
         self._restarting: Timer | None = None
+        self._off = False
+        self._levels: dict[type[events.Event], events.Event] = {}
+        """What peers said last of what they say only once; also what a kernel that failed did not take over."""
         self.settings = Settings(context.journal, context.module_id)
         self._kept_table = KeptTable(self, self.settings)
         self.lane = JournalLane(self, self.settings, self._kept_table, self._tell_done)
@@ -188,6 +194,13 @@ class EvseManager(Module):
         self._begin()
 
     def _begin(self) -> None:
+        if not self._restore_latches():
+            self.after(RETRY_SETTINGS_S, self._begin)  # whether the contactor is welded must be known
+            return
+        if self._kept_table.unread:
+            table = {**enable_table.restored(self._kept_table.read()), **self.state.table}
+            self.state.table, self.state.decided_by = table, enable_table.decide(table)
+            self.lane.extend((effects.SaveTable(enable_table.lasting(table)),))
         unfinished: tuple[dict[str, Any], ...] = ()
         untold: tuple[dict[str, Any], ...] = ()
         try:
@@ -196,7 +209,6 @@ class EvseManager(Module):
         except StoreError as error:
             # A run before this one may have left a transaction open: it is found when the store can be read again.
             self.log.error("the journal cannot be read", reason=str(error))  # noqa: TRY400 - the reason says it
-        self._restore_latches()
         # An end that was announced and is tried again is not ended once more.
         ending = {commit.payload["session_id"] for commit in self.state.unstored_ends}
         unfinished = tuple(record for record in unfinished if record["session_id"] not in ending)
@@ -205,19 +217,21 @@ class EvseManager(Module):
             self.feed(events.MeterMissing())
         self.request_energy(priority=True)
 
-    def _restore_latches(self) -> None:
+    def _restore_latches(self) -> bool:
         try:
             stored = latches.from_json(self.settings.get(LATCHED_ERRORS))
         except StoreError as error:
             self.log.error("the latched errors cannot be read", reason=str(error))  # noqa: TRY400 - as below
-            self.after(RETRY_SETTINGS_S, self._restore_latches)
-            return
+            return False
         if stored:
             self.feed(events.LatchesRestored(stored))
+        return True
 
     def feed(self, event: events.Event) -> bool | None:
         """Has the core decide on an event and runs the effects; returns a command's result."""
         now_s = self.clock.now_s()
+        if isinstance(event, LEVELS):
+            self._levels[type(event)] = event
         self.session_log.event(event)
         state, wanted = step(
             self.config, self.state, event, now_s, self.context.bus.timestamp(), self._fresh_id
@@ -381,7 +395,7 @@ class EvseManager(Module):
 
     def _tell_done(self) -> None:
         done = self._done
-        if done is not None and closing.done(self.state) and self.lane.idle:
+        if done is not None and (self._off or closing.done(self.state)) and self.lane.idle:
             self._done = None
             done()
 
@@ -401,6 +415,7 @@ class EvseManager(Module):
         for cause in faults.passing(self.state):
             self.evse.clear_error(cause.type, cause.sub_type)
         self.state = recovery.after_failure(self.state, self.lane.told_session)
+        self._off = failures > RESTARTS
         self.lane.drop_undone()
         self._tell_done()
         if self._restarting is not None:
@@ -408,13 +423,25 @@ class EvseManager(Module):
         self._restarting = self.after(RESTART_AFTER_S, self._restart) if failures <= RESTARTS else None
         return True
 
+    def _journal_readable(self) -> bool:
+        try:
+            self.context.journal.open_transactions(self.module_id)
+        except StoreError as error:
+            self.log.error("the journal cannot be read", reason=str(error))  # noqa: TRY400
+            return not self.state.session.id
+        return True
+
     def _restart(self) -> None:
-        if self.lane.committing:
+        if not self.lane.idle or not self._journal_readable():
             self._restarting = self.after(
                 RESTART_AFTER_S, self._restart
             )  # the journal must say how it stands
             return
+        for level in tuple(self._levels.values()):
+            self.feed(level)  # the kernel that failed may not have taken it over
         self.state.inoperative = ()  # what still prevents charging is told anew
         self.evse.clear_error("evse_manager/Inoperative")
         self.evse.clear_error("evse_manager/Internal", "Kernel")
+        if self._done is not None:
+            self.feed(events.StationEnds())
         self._begin()

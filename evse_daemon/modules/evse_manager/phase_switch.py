@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from evse_daemon.modules.evse_manager import control_pilot, faults
+from evse_daemon.modules.evse_manager import control_pilot, faults, guards
 from evse_daemon.modules.evse_manager.effects import SwitchPhases
 from evse_daemon.modules.evse_manager.state import KernelConfig, Phases, State
 from evse_daemon.modules.evse_manager.work import Work
@@ -109,6 +109,8 @@ def may_switch(work: Work) -> bool:
     return (
         state.pilot.board_enabled
         and not control_pilot.energised(state.pilot)
+        and not state.latched
+        and not guards.board_lost(state)
         and state.charger != "Charging"
         and (state.charger != "SwitchPhases" or delay_over(work))
     )
@@ -136,7 +138,7 @@ def answered(work: Work, request_id: int, error: str | None) -> None:
         return
     state.phases = replace(
         phases,
-        switched_to=phases.wanted if error is None else most_possible(phases),
+        switched_to=phases.wanted if error is None else _most_possible(phases),
         said_since=False,
         wanted=None,
         answer_by_s=None,
@@ -151,17 +153,17 @@ def answered(work: Work, request_id: int, error: str | None) -> None:
         )
 
 
-def most_possible(phases: Phases) -> int | None:
+def _most_possible(phases: Phases) -> int | None:
     """The number of phases that the board may have switched to, the larger one while it is not known."""
     known = [count for count in (phases.switched_to, phases.wanted) if count is not None]
     return max(known, default=None)
 
 
 def after_failure(phases: Phases) -> Phases:
-    """What a kernel that begins anew keeps: the board may still be carrying out a switch."""
-    return replace(
-        Phases(), switched_to=most_possible(phases), said=phases.said, asked_at_s=phases.asked_at_s
-    )
+    """What a kernel that begins anew keeps; a switch under way goes on."""
+    if phases.answer_by_s is not None:
+        return phases  # power stays off until the board has answered, or its time is over
+    return replace(Phases(), switched_to=phases.switched_to, said=phases.said, asked_at_s=phases.asked_at_s)
 
 
 def deadline(work: Work) -> None:

@@ -14,6 +14,7 @@ def after_failure(before: State, told_session: str) -> State:
         told_session: the session whose start was announced and whose end was not; Boot ends it. Empty: none.
     """
     passing = faults.passing(before)
+    unstored = tuple(commit for commit in before.unstored_ends if commit.retried)
     state = State(
         table=before.table,
         decided_by=before.decided_by,
@@ -24,16 +25,19 @@ def after_failure(before: State, told_session: str) -> State:
         meter=before.meter,
         last_request_id=before.last_request_id,
         close_by_s=before.close_by_s,
-        unstored_ends=tuple(commit for commit in before.unstored_ends if commit.retried),
-        retry_store_s=before.retry_store_s,
+        unstored_ends=unstored,
+        # What was asked of the store may be lost with the lane: it is asked again, which does no harm.
+        retry_store_s=0.0 if unstored else None,
         phases=phase_switch.after_failure(before.phases),
         externally_ready=before.externally_ready,
         delay=random_delay.after_restart(before.delay),
-        reserved=before.reserved,
-        reservation_id=before.reservation_id,
+        reserved=before.reserved and not before.session.authorized,
+        reservation_id=None if before.session.authorized else before.reservation_id,
+        held=before.held,
+        car_left=before.car_left,
         latched=before.latched,
         latch_request_id=before.latch_request_id,
-        retry_latch_s=before.retry_latch_s,
+        retry_latch_s=0.0 if before.latch_request_id is not None else before.retry_latch_s,
         meter_watch=before.meter_watch,
     )
     state.session = Session(id=told_session)

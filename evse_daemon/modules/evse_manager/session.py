@@ -96,7 +96,7 @@ def withdraw(work: Work) -> None:
 def cancel(work: Work, event: Stop) -> bool:
     """Ends the transaction from outside; False where there is none (Charger.cpp:1355)."""
     session = work.state.session
-    if not session.transaction:
+    if not session.transaction and session.starting is None:
         return False
     session.authorized = False
     session.cancelled = True

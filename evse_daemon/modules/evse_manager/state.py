@@ -259,6 +259,8 @@ class State:
     """What prevents charging by itself now, as judged last."""
     held: tuple[Cause, ...] = ()
     """Cleared at their source, and they prevent charging until the car has left."""
+    car_left: bool = True
+    """No car was plugged in since the board told A last. A board that is disabled tells nothing."""
     latched: tuple[Cause, ...] = ()
     """They prevent charging until the service clears them."""
     latch_request_id: int | None = None

@@ -231,10 +231,12 @@ def _begin(work: Work) -> None:
     state = work.state
     state.waiting_for_external_ready = False
     state.delay = replace(state.delay, ready_s=work.now_s)
+    if state.delay.enabled:
+        delayed_limit.tell(work)
     if guards.enabled(state):
         control_pilot.enable_board(work, on=True)
         work.announce("Enabled", **charger.source_details(work))
-        charger.enter_idle(work)
+        charger.enter_idle(work, car_left=state.car_left)
     else:
         charger.enter_disabled(work)
     work.publish(EvseManager.ready, True)
@@ -348,7 +350,7 @@ def _deadlines(work: Work) -> None:
 
 def _retry_in_idle(work: Work) -> None:
     state = work.state
-    if state.charger != "Idle" or not faults.passing(state):
+    if state.charger != "Idle" or not state.car_left or not faults.passing(state):
         state.retry_in_idle_s = None
     elif state.retry_in_idle_s is None:
         state.retry_in_idle_s = work.now_s + work.config.retry_in_idle_s
@@ -391,7 +393,11 @@ def _named_deadlines(config: KernelConfig, state: State) -> Iterator[float]:
         wanted = guards.budget_a(state, state.since_s)
         if control_pilot.duty_wanted(state, config, wanted) != pilot.duty or pilot.output != "PWM":
             yield pilot.pwm_changed_s + config.pwm_update_s
-    elif state.charger == "PrepareCharging" and state.pwm_since_s is not None:
+    elif (
+        state.charger == "PrepareCharging"
+        and state.pwm_since_s is not None
+        and not guards.car_wants_power(state, config)
+    ):
         yield state.pwm_since_s + (config.paused_by_ev_after_s if now.woken_up else config.wake_up_after_s)
     elif state.charger == "T_step_EF":
         yield state.since_s + config.wake_up_f_s + (config.wake_up_x1_s if pilot.output == "X1" else 0.0)

@@ -9,7 +9,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from evse_daemon.modules.evse_manager import records, session
+from evse_daemon.modules.evse_manager import closing, records, session
 from evse_daemon.modules.evse_manager.effects import StopMeter, StoreSession
 from evse_daemon.modules.evse_manager.state import Session
 from evse_daemon.modules.evse_manager.work import Work
@@ -49,8 +49,8 @@ def end_next(work: Work) -> bool:
     state.session = current
     work.journal.append(StoreSession(""))
     state.unfinished_request_id = work.next_request_id()
-    state.unfinished_by_s = work.now_s + (
-        work.config.meter_answers_s if work.config.has_billing_meter else 0.0
+    state.unfinished_by_s = work.now_s + closing.answer_s(
+        work, work.config.meter_answers_s if work.config.has_billing_meter else 0.0
     )
     work.journal.append(StopMeter(state.unfinished_request_id, session_id))
     return True

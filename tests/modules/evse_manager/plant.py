@@ -476,6 +476,8 @@ class Plant:
             if self.grammar.transaction and self.state.pilot.plugged:
                 self.until_unplug = self.until_unplug or UNPLUG_FAULT in gone
                 self.cleared += FAULT in gone
+        if event == ev.CpChanged("A") and self.state.pilot.board_enabled:
+            self.until_unplug = False
         if isinstance(event, ev.ClearLatched) and wanted.reply:
             self.for_service.discard(event.name)
         for effect in wanted.journal:
@@ -485,7 +487,7 @@ class Plant:
                 "SessionStarted",
                 "SessionFinished",
             ):
-                self.until_unplug, self.cleared = False, 0
+                self.cleared = 0
         if self.f_since_s is not None and any(isinstance(e, fx.SetX1 | fx.SetPwm) for e in wanted.board):
             assert self.now_s - self.f_since_s >= 0.3 - 1e-6, "state F after a fault ended too soon"
             self.f_since_s = None

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import replace
-from typing import Any, ClassVar
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -45,7 +44,6 @@ class KernelMachine(RuleBasedStateMachine):
     """A charger to which anything may happen at any time."""
 
     plant: Plant
-    timing: ClassVar[dict[str, Any]] = {}
 
     @initialize(
         prompt=st.booleans(),
@@ -78,7 +76,7 @@ class KernelMachine(RuleBasedStateMachine):
             switch_phases_by=switch_by,
             switch_phases_delay_s=switch_delay_s,
         )
-        self.plant = Plant(replace(config, **self.timing), prompt=prompt, capabilities=board)
+        self.plant = Plant(config, prompt=prompt, capabilities=board)
         self.plant.waits_for_commits = True
         self.plant.boot()
         self.plant.cable(32.0)

@@ -84,6 +84,10 @@ class Station:
                 }
             )
             self.modules[module_id].connect()
+            if entry.standalone:
+                for found in contexts[module_id].connections.values():
+                    for implementation in found:
+                        implementation.standalone_callers.add(module_id)
         for module_id, module in self.modules.items():
             module.init()
             for name, implementation in module.implementations.items():
@@ -95,17 +99,28 @@ class Station:
         for module_id, module in self.modules.items():
             self._inboxes[module_id].put(module.ready)
 
-    async def supervise(self, until: asyncio.Event, at_once: asyncio.Event | None = None) -> None:
+    async def supervise(
+        self,
+        until: asyncio.Event,
+        at_once: asyncio.Event | None = None,
+        begins: asyncio.Event | None = None,
+    ) -> None:
         """Runs the modules' tasks until the event is set; whatever ends it, the outputs are made safe first.
 
         Args:
             until: ends the station: each module may bring what it does to its end, for END_S in all.
             at_once: cuts that short.
+            begins: the modules begin when it is set; without it at once.
         """
         try:
             async with asyncio.TaskGroup() as self._tasks:
                 end = self._tasks.create_task(until.wait(), name="until")
-                self.begin()
+                if begins is not None:
+                    begun = self._tasks.create_task(begins.wait(), name="begins")
+                    await asyncio.wait({end, begun}, return_when=asyncio.FIRST_COMPLETED)
+                    begun.cancel()
+                if not end.done():
+                    self.begin()
                 await end
                 at_once = at_once or asyncio.Event()
                 if not at_once.is_set():

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from evse_daemon import __version__
 from evse_daemon.cli import tree_commands
+from evse_daemon.cli.broker_options import add_broker_options
 from evse_daemon.cli.exit_codes import ExitCode
 
 EXAMPLES = """\
@@ -22,6 +23,7 @@ examples:
   evse-daemon run config.yaml             run the charger that the configuration describes
   evse-daemon watch                       what the modules of a station say to each other
   evse-daemon call evse_manager evse get_evse   call a command of a module
+  evse-daemon join --module yeti_driver   run a module in a station of EVerest's own manager
 
 exit status:
   0 done   1 failed   2 wrong usage   3 bad configuration   4 broker not reachable
@@ -75,6 +77,11 @@ def parser() -> argparse.ArgumentParser:
         "--speed", type=_positive, default=1.0, metavar="N", help="the simulated world runs N times as fast"
     )
     simulate.add_argument("--prefix", help="everest prefix of the topics (default: everest)")
+    simulate.add_argument(
+        "--external-prefix",
+        metavar="TEXT",
+        help="put before everest_api/… and everest_external/… (default: none)",
+    )
     simulate.add_argument("--broker", metavar="HOST[:PORT]", help="use this broker and no other")
     simulate.add_argument("--socket", metavar="PATH", help="use the broker at this Unix socket and no other")
     simulate.add_argument(
@@ -91,12 +98,45 @@ def parser() -> argparse.ArgumentParser:
         "check-config",
         help="find every problem of a configuration",
         description="Reads a configuration and reports all problems at once, each with its line and a hint.",
-        epilog="example:\n  evse-daemon check-config config.yaml --json",
+        epilog=(
+            "examples:\n"
+            "  evse-daemon check-config config.yaml --json\n"
+            "  evse-daemon check-config left.yaml right.yaml   also: would they mix on one broker?"
+        ),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    check.add_argument("config", type=Path, metavar="CONFIG", help="EVerest run configuration (YAML)")
+    check.add_argument(
+        "config",
+        type=Path,
+        nargs="+",
+        metavar="CONFIG",
+        help="EVerest run configuration (YAML); of each station",
+    )
     check.add_argument("--json", action="store_true", help="the report as JSON")
     tree_commands.add_to(commands)
+
+    join = commands.add_parser(
+        "join",
+        help="run modules of ours in a station of EVerest's own manager",
+        description="Takes the place of standalone modules of a real EVerest, see docs/standalone.md.",
+        epilog="example:\n  evse-daemon join --module yeti_driver --broker localhost:1883",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    join.add_argument(
+        "--module",
+        metavar="ID",
+        action="append",
+        required=True,
+        help="id of a module in the manager's configuration; may be given several times",
+    )
+    add_broker_options(join)
+    join.add_argument(
+        "--config-messages",
+        choices=("GetConfig", "ConfigurationRequest"),
+        help="what the manager understands: GetConfig up to EVerest 2026.02, ConfigurationRequest from 2026.10 "
+        "(default: what it shows at its start)",
+    )
+    join.add_argument("--state-dir", type=Path, help="where transactions are kept (default: ./state)")
     return top
 
 
@@ -123,13 +163,17 @@ def main(argv: Sequence[str] | None = None) -> int:
         _import_structlog()
         match arguments.command:
             case "check-config":
-                from evse_daemon.cli.check_config import run as check_config
+                from evse_daemon.cli.check_config import run_all
 
-                return check_config(arguments.config, json=arguments.json)
+                return run_all(arguments.config, json=arguments.json)
             case "simulate":
                 from evse_daemon.cli.simulate import simulate
 
                 return simulate(arguments, os.environ)
+            case "join":
+                from evse_daemon.cli.join import join
+
+                return join(arguments, os.environ)
             case name if name in tree_commands.NAMES:
                 return tree_commands.run(arguments, os.environ)
             case _:

@@ -98,7 +98,17 @@ async def run_station(
     if taps is not None:
         station.bus.taps.extend(taps(station))
     station.build(gateway.external)
+    standalone = None
+    begins = asyncio.Event()
+    if any(entry.standalone for entry in config.modules.values()):
+        from evse_daemon.standalone.manager import StandaloneModules
+
+        standalone = StandaloneModules(config, topics, station, journal, gateway.all_ready, begins.set)
+    if standalone is not None:
+        gateway.attach(standalone)
     for module_id, module in station.modules.items():
+        if config.modules[module_id].standalone:
+            continue
         gateway.module_created(module_id, type(module).__name__)
         gateway.module_ready(module_id)
     try:
@@ -108,7 +118,11 @@ async def run_station(
         print(error, file=sys.stderr)
         return ExitCode.BROKER
     try:
-        gateway.all_ready()
+        if standalone is None:
+            gateway.all_ready()
+            begins.set()
+        else:
+            standalone.station_ready()
         log.info("ready", version=__version__, modules=len(station.modules), broker=broker.describe())
         if started is not None:
             await started()
@@ -116,7 +130,7 @@ async def run_station(
         gc.collect()
         gc.freeze()
         gc.enable()
-        await station.supervise(until, at_once)
+        await station.supervise(until, at_once, begins)
     finally:
         station.make_safe()
         gateway.begin_shutdown()

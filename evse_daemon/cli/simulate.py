@@ -38,6 +38,8 @@ def simulate(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:
     """Runs the simulator; returns the exit status."""
     environ = environment_of(arguments, environ)
     try:
+        if arguments.external_prefix is not None:
+            environ = {**environ, EXTERNAL_PREFIX: arguments.external_prefix}
         config = load(arguments.config or _built_in(), environ)
         if arguments.demo:
             config = _with_demo(config)
@@ -104,9 +106,7 @@ async def _simulate(
         if seen is not None:
             print(
                 f"{seen}\nTwo stations cannot share a prefix. Choose another one, for instance:\n"
-                f"  {EXTERNAL_PREFIX}={topics.name}_2_api/ evse-daemon simulate --prefix {topics.name}_2\n"
-                "The variable is put before the topics for other programs (everest_api/…, everest_external/…): without "
-                "it, what plugs a car in would plug it in at both.",
+                f"  --prefix {topics.name}_2 --external-prefix {topics.name}_2_api/",
                 file=sys.stderr,
             )
             return ExitCode.STATION_ONLINE

@@ -10,6 +10,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from evse_daemon.config.document import Item
+from evse_daemon.config.elsewhere import Elsewhere
 from evse_daemon.config.options import validated
 from evse_daemon.config.problems import Report, shortened
 from evse_daemon.framework import registry
@@ -51,7 +52,7 @@ class Entry(BaseModel):
     """The shape of an entry (F/schemas/config.yaml); options and connections are held against the class later.
 
     ``capabilities`` (of a Linux process) and ``access`` (to other modules' configuration) have no meaning within one
-    process.
+    process; ``access`` has for standalone modules.
     """
 
     model_config = ConfigDict(strict=True, extra="forbid")
@@ -88,7 +89,7 @@ class Draft:
         return f"{self.module_id} ({self.cls.__name__})" if self.cls is not None else self.module_id
 
 
-def read_entries(active_modules: Item, report: Report) -> dict[str, Draft]:
+def read_entries(active_modules: Item, elsewhere: Elsewhere, report: Report) -> dict[str, Draft]:
     """The modules that the file names, by id."""
     if not isinstance(active_modules.value, dict):
         given = active_modules.describe()
@@ -103,7 +104,7 @@ def read_entries(active_modules: Item, report: Report) -> dict[str, Draft]:
     drafts = {
         module_id: _draft(module_id, item, report) for module_id, item in active_modules.mapping.items()
     }
-    _find_classes(drafts, report)
+    _find_classes(drafts, elsewhere, report)
     return drafts
 
 
@@ -133,7 +134,7 @@ def _without_empty(item: Item) -> Item:
     return Item({key: each for key, each in item.mapping.items() if each.value is not None}, item.line)
 
 
-def _find_classes(drafts: dict[str, Draft], report: Report) -> None:
+def _find_classes(drafts: dict[str, Draft], elsewhere: Elsewhere, report: Report) -> None:
     unknown: list[Draft] = []
     for draft in drafts.values():
         if draft.entry is None:
@@ -141,12 +142,7 @@ def _find_classes(drafts: dict[str, Draft], report: Report) -> None:
         line = draft.item.mapping["module"].line
         name = draft.entry.module
         if draft.entry.standalone:
-            report.problem(
-                draft.item.mapping["standalone"].line,
-                f"{draft.path}.standalone",
-                f"module {draft.module_id!r} is standalone: modules outside of the daemon are not supported yet",
-                f"without `standalone: true` the daemon runs {shortened(name)} itself, if it has that class",
-            )
+            draft.cls = elsewhere.find(draft.module_id, name, draft.item.mapping, report)
             continue
         try:
             draft.cls = registry.find_module_class(name)

@@ -53,7 +53,6 @@ def effective_settings(
         _blame(
             report, item, "mqtt_external_prefix", variable, message, "the two trees would mix: choose another"
         )
-    _warn_of_shared_topics(report, item, prefix, result.mqtt_external_prefix, environ)
     return result.model_copy(update={"mqtt_everest_prefix": prefix})
 
 
@@ -105,24 +104,6 @@ def _broker(settings: Settings, item: Item, environ: Mapping[str, str], report: 
                     None, variable, f"{variable} has no effect: the broker is reached over a unix socket"
                 )
     return changed
-
-
-def _warn_of_shared_topics(
-    report: Report, item: Item, prefix: str, external: str, environ: Mapping[str, str]
-) -> None:
-    """Who names the station himself has another one in mind; its public API would be on the same topics.
-
-    A manager that sets the external prefix empty knows what it does.
-    """
-    if prefix == Settings().mqtt_everest_prefix or external or EXTERNAL_PREFIX in environ:
-        return
-    line, path = item.mapping.get("mqtt_everest_prefix", item).line, "settings.mqtt_external_prefix"
-    report.warning(
-        None if environ.get(EVEREST_PREFIX) else line,
-        path,
-        f"the station is named {prefix}, but its topics for other programs have no prefix (everest_api/…)",
-        f"a second station on the broker would use the same; to keep them apart: mqtt_external_prefix: {prefix}_api/",
-    )
 
 
 def _wrong_prefix(prefix: str) -> str:

@@ -6,11 +6,13 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from evse_daemon.config.document import MAX_BYTES, Item, parse
+from evse_daemon.config.elsewhere import Elsewhere
 from evse_daemon.config.environment import effective_daemon, effective_settings
 from evse_daemon.config.model import DaemonSettings, RunConfig, Settings, broker_settings
 from evse_daemon.config.modules import read_modules
 from evse_daemon.config.options import validated
 from evse_daemon.config.problems import ConfigurationError, Report, suggestion
+from evse_daemon.config.shared_broker import warn_of_prefixes
 
 SECTIONS = ("settings", "active_modules", "daemon", "x-module-layout")
 
@@ -75,6 +77,7 @@ def _run_config(text: str, environ: Mapping[str, str], report: Report, folder: P
     settings_item = _section(document, "settings")
     settings = validated(Settings, settings_item, "settings", "settings", report, what="key")
     settings = effective_settings(settings or Settings(), settings_item, environ, report)
+    warn_of_prefixes(settings, settings_item, environ, report)
     daemon_item = _section(document, "daemon")
     daemon = validated(DaemonSettings, daemon_item, "daemon", "daemon", report, what="key", folder=folder)
     daemon = effective_daemon(daemon or DaemonSettings(), environ, report)
@@ -89,10 +92,18 @@ def _run_config(text: str, environ: Mapping[str, str], report: Report, folder: P
     if active_modules is None:
         report.problem(document.line, "active_modules", "the section `active_modules:` is missing")
     else:
-        modules = read_modules(active_modules, report)
+        elsewhere = Elsewhere(daemon.mqtt_dialect, _modules_dir(settings, folder))
+        modules = read_modules(active_modules, elsewhere, report)
     if report.problems:
         raise ConfigurationError(report.problems)
     return RunConfig(report.file, settings, daemon, modules, tuple(report.warnings))
+
+
+def _modules_dir(settings: Settings, folder: Path | None) -> Path | None:
+    """EVerest's folder of modules; a relative one is meant from the folder of the configuration file."""
+    if not settings.modules_dir:
+        return None
+    return (folder or Path()) / settings.modules_dir
 
 
 def _section(document: Item, name: str) -> Item:

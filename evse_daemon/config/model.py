@@ -15,6 +15,7 @@ from evse_daemon.mqtt.settings import BrokerSettings, TlsSettings
 from evse_daemon.types.base import MAX_STRING_LENGTH, Integer
 
 MqttDialect = Literal["documented", "everest", "classic"]
+ConfigMessages = Literal["GetConfig", "ConfigurationRequest"]
 
 
 def _from_folder(path: Path, info: ValidationInfo) -> Path:
@@ -35,7 +36,8 @@ class _Block(BaseModel):
 class Settings(_Block):
     """The ``settings:`` of EVerest's run configuration (F/schemas/config.yaml:23-70, F/include/framework/runtime.hpp:95).
 
-    Those that describe EVerest's installation are read and have no meaning here. ``validate_schema`` and
+    Those that describe EVerest's installation are read and have no meaning here, but for ``modules_dir``: manifests of
+    standalone modules are read from there. ``validate_schema`` and
     ``forward_exceptions`` have none either: input is always validated, exceptions always answered.
     """
 
@@ -85,6 +87,11 @@ class DaemonSettings(_Block):
     """The ``daemon:`` block: what only this daemon can be set to."""
 
     mqtt_dialect: MqttDialect = "documented"
+    config_messages: ConfigMessages = "GetConfig"
+    """How standalone modules ask for their configuration: ``GetConfig`` in EVerest 2025.12 to 2026.02,
+    ``ConfigurationRequest`` in 2026.10."""
+    standalone_deadline_s: float = Field(2.0, ge=0.5, le=60)
+    """How long a standalone module with the board of an EVSE may be silent before charging stops."""
     broker: BrokerLogin = BrokerLogin()
     state_dir: FilePath | None = None
     """Where the journal and other durable state are kept; the command line decides where none is given."""
@@ -115,6 +122,10 @@ class ModuleConfig:
     telemetry: int | None = None
     """EVerest's telemetry group."""
     line: int = 0
+    standalone: bool = False
+    """It is of another process; ``cls`` is what is known of it here."""
+    access: dict[str, Any] = field(default_factory=dict)
+    """Which other modules' parameters a standalone module may see and change (F/schemas/config.yaml)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from evse_daemon.config.connections import connections_of
 from evse_daemon.config.document import Item
+from evse_daemon.config.elsewhere import Elsewhere
 from evse_daemon.config.entries import Draft, Tier, read_entries
 from evse_daemon.config.model import ModuleConfig
 from evse_daemon.config.options import validated
@@ -12,9 +13,9 @@ from evse_daemon.framework.errors import Mapping
 from evse_daemon.framework.module import Module, ModuleOptions
 
 
-def read_modules(active_modules: Item, report: Report) -> dict[str, ModuleConfig]:
+def read_modules(active_modules: Item, elsewhere: Elsewhere, report: Report) -> dict[str, ModuleConfig]:
     """The modules of a station; those with problems, which the report then holds, are left out."""
-    drafts = read_entries(active_modules, report)
+    drafts = read_entries(active_modules, elsewhere, report)
     modules: dict[str, ModuleConfig] = {}
     for draft in drafts.values():
         connections = connections_of(draft, drafts, report)
@@ -36,6 +37,8 @@ def read_modules(active_modules: Item, report: Report) -> dict[str, ModuleConfig
             implementation_mappings=implementation_mappings,
             telemetry=None if telemetry is None else telemetry.id,
             line=draft.item.line,
+            standalone=draft.entry.standalone,
+            access=draft.entry.access,
         )
     return modules
 

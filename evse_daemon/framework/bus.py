@@ -225,6 +225,8 @@ class Implementation(Generic[I_co]):
         self._error_subscribers: list[tuple[Inbox, Callable[[Error], None]]] = []
         self._lost_subscribers: list[tuple[Inbox, Callable[[], None]]] = []
         self.lost = False
+        self.standalone_callers: set[str] = set()
+        """Modules of other processes that the configuration connects to it."""
         bus.implementations[self.module_id, implementation_id] = self
 
     def publish(self, var: Var[T], value: T) -> None:
@@ -309,7 +311,7 @@ class Implementation(Generic[I_co]):
         if self.lost:
             call.fail(CallError("HandlerException", f"module {self.module_id} has failed"))
             return
-        self._inbox.put(self._run, call)
+        self._inbox.put(self.run, call)
 
     def lose(self) -> None:
         """The module has failed for good: its peers are told, calls to it are answered with an error."""
@@ -317,7 +319,8 @@ class Implementation(Generic[I_co]):
         for inbox, handler in self._lost_subscribers:
             inbox.put(handler)
 
-    def _run(self, call: Call[Any]) -> None:
+    def run(self, call: Call[Any]) -> None:
+        """Carries out a call that the module's inbox has come to."""
         try:
             outcome = self._handlers[call.command.name](**call.arguments)
         except CallError as error:

@@ -80,6 +80,10 @@ class ErrorManager:
         for key in [key for key in self._active if type_ in (None, key[0])]:
             self.clear_error(*key)
 
+    def allows(self, type_: str) -> bool:
+        """Whether the interface declares this type."""
+        return type_ in self._allowed
+
     def is_active(self, type_: str, sub_type: str = "") -> bool:
         return (type_, sub_type) in self._active
 

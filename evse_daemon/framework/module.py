@@ -181,6 +181,7 @@ class Module:
 
     provides: ClassVar[dict[str, Provides[Any]]] = {}
     requires: ClassVar[dict[str, _Requirement[Any]]] = {}
+    implementation_class: ClassVar[type[Implementation[Any]]] = Implementation
 
     def __init__(self, context: Context) -> None:
         self.context = context
@@ -189,7 +190,7 @@ class Module:
         self.mqtt = context.mqtt
         self.log = structlog.get_logger(type(self).__module__).bind(module=context.module_id)
         self.implementations: dict[str, Implementation[Any]] = {
-            name: Implementation(
+            name: self.implementation_class(
                 context.bus,
                 context.inbox,
                 declared.interface,

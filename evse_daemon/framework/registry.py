@@ -7,6 +7,7 @@ import importlib.util
 import pkgutil
 import re
 
+from evse_daemon.framework.interface import Interface
 from evse_daemon.framework.module import Module
 
 PACKAGES = ("evse_daemon.modules", "drivers", "simulators")
@@ -28,6 +29,19 @@ def find_module_class(class_name: str) -> type[Module] | None:
             continue
         found = getattr(importlib.import_module(f"{path}.module"), class_name, None)
         if isinstance(found, type) and issubclass(found, Module):
+            return found
+    return None
+
+
+def find_interface(name: str) -> type[Interface] | None:
+    """The declaration of an interface, imported when asked for; None where there is none."""
+    if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", name):
+        return None
+    path = f"evse_daemon.interfaces.{name}"
+    if importlib.util.find_spec(path) is None:
+        return None
+    for found in vars(importlib.import_module(path)).values():
+        if isinstance(found, type) and issubclass(found, Interface) and found.interface_name == name:
             return found
     return None
 

@@ -8,7 +8,7 @@ from typing import Protocol
 
 from evse_daemon.mqtt.client import Inbound, MqttConnection, Will
 from evse_daemon.mqtt.probe import visitor
-from evse_daemon.mqtt.settings import BrokerSettings
+from evse_daemon.mqtt.settings import BrokerSettings, client_id
 from evse_daemon.mqtt.unreachable import BrokerUnreachable, ClosedEarly, Refused
 
 
@@ -62,8 +62,7 @@ class MqttBroker:
 
     def __init__(self, settings: BrokerSettings, name: str) -> None:
         self._settings = settings
-        # Mosquitto refuses clients with a slash in their id where its access list has %c.
-        self._client_id = f"evse_daemon-{name.replace('/', '.')}"
+        self._client_id = client_id(name)
 
     def publisher(self, will: Will, on_state: Callable[[bool], None]) -> Publisher:
         return MqttConnection(

@@ -22,7 +22,7 @@ import time
 from collections.abc import Callable
 from enum import Enum, auto
 from functools import partial
-from typing import Any
+from typing import Any, Protocol
 
 import structlog
 
@@ -47,6 +47,37 @@ _ONLINE, _OFFLINE = b"online", b"offline"
 _EMPTY = b""
 
 log = structlog.get_logger(__name__)
+
+
+class Peers(Protocol):
+    """Modules of other processes; see evse_daemon/standalone."""
+
+    def attached(self, sender: Sender, connected: Callable[[], bool]) -> None:
+        """How to reach them."""
+
+    def subscriptions(self) -> list[tuple[str, int]]:
+        """What has to be heard of them, and which calls."""
+
+    def leftovers(self) -> tuple[str, ...]:
+        """Filters of what a run that died may have left retained for them."""
+
+    def receive(self, message: Inbound) -> bool:
+        """Takes a message; False where it is none of theirs."""
+
+    def owns(self, module_id: str) -> bool:
+        """Whether a module is of another process: it speaks on the broker itself."""
+
+    def said(self, error: Error) -> bool:
+        """Whether a change of an error was told on the broker by its module."""
+
+    def missing(self) -> list[str]:
+        """Those that have not told yet that they are ready."""
+
+    def reconnected(self) -> None:
+        """There is a connection, the first or another; the broker may have forgotten everything."""
+
+    def stopping(self) -> None:
+        """The station ends, its outputs are safe: the last word to them."""
 
 
 class _Phase(Enum):
@@ -81,6 +112,7 @@ class Gateway:
         self._broker = broker
         self._phase = _Phase.STARTING
         self._ready: dict[str, Render] = {}
+        self._peers: Peers | None = None
         self._connections = 0
         self._told_online = False
         self._sender = Sender(self._connected)
@@ -106,6 +138,11 @@ class Gateway:
 
     # Lifecycle
 
+    def attach(self, peers: Peers) -> None:
+        """There are modules of other processes; before ``start``."""
+        self._peers = peers
+        peers.attached(self._sender, lambda: self.connected)
+
     def module_created(self, module_id: str, class_name: str) -> None:
         """A module and its implementations exist."""
         interfaces = {
@@ -122,12 +159,17 @@ class Gateway:
         """A module is initialised."""
         self._publish_ready(self._topics.module_ready(module_id), self._dialect.module_ready())
 
-    def all_ready(self) -> None:
-        """Every module is initialised: from now on calls are taken, unless the end has begun."""
+    def all_ready(self, announce: bool = True) -> None:
+        """Every module is initialised: from now on calls are taken, unless the end has begun.
+
+        Args:
+            announce: False where everybody on the broker knows.
+        """
         if self._phase is _Phase.STOPPING:
             return
         self._phase = _Phase.READY
-        self._publish_ready(self._topics.ready, self._dialect.all_ready())
+        if announce:
+            self._publish_ready(self._topics.ready, self._dialect.all_ready())
 
     async def start(self, *, required: bool = True) -> None:
         """Makes the connections; what was published before follows at once.
@@ -140,7 +182,10 @@ class Gateway:
         """
         will = Will(self._topics.status, _OFFLINE, _PRESENCE.qos, _PRESENCE.retain)
         publisher = self._broker.publisher(will, self._sender.state_changed)
-        subscriptions = [(self._topics.all_commands, COMMAND_QOS), *self.external.subscriptions()]
+        spoken = [(self._topics.all_commands, COMMAND_QOS)]
+        if self._peers is not None:
+            spoken = self._peers.subscriptions()
+        subscriptions = [*spoken, *self.external.subscriptions()]
         await self._sender.start(publisher, self._clear_leftovers, required=required)
         self._subscriber = self._broker.subscriber(subscriptions, self._receive, self._hearing)
         try:
@@ -163,6 +208,8 @@ class Gateway:
             await self._subscriber.stop()
         self._calls.close()
         self._bus.settle()  # what the modules have said last, and these answers
+        if self._peers is not None:
+            self._peers.stopping()
         for topic in self._retained():
             self._sender.event(topic, already(_EMPTY), _PRESENCE, Rank.KEEP)
         self._sender.event(self._topics.status, already(_OFFLINE), _PRESENCE, Rank.KEEP)
@@ -171,6 +218,8 @@ class Gateway:
     # Tap of the bus
 
     def var_published(self, source: Implementation[Any], var: Var[Any], value: Any) -> None:
+        if self._elsewhere(source.module_id):
+            return
         topic = self._topics.var(source.module_id, source.implementation_id, var.name)
         render = partial(_var_as_json, self._dialect, var, value)
         delivery = self._dialect.var_delivery(var)
@@ -185,9 +234,9 @@ class Gateway:
                 self._sender.event(topic, render, delivery, rank)
 
     def call_made(self, call: Call[Any]) -> None:
-        if call.external:
-            return
         target = call.target
+        if call.external or self._elsewhere(target.module_id):
+            return
         topic = self._topics.command(target.module_id, target.implementation_id, call.command.name)
         render = partial(_call_as_json, self._dialect, call)
         self._sender.event(topic, render, self._dialect.command_delivery, Rank.MIRROR)
@@ -197,6 +246,8 @@ class Gateway:
             self._calls.finished(call)
             return
         target = call.target
+        if self._elsewhere(target.module_id):
+            return
         topic = self._topics.response(
             target.module_id, target.implementation_id, call.command.name, call.origin
         )
@@ -204,6 +255,8 @@ class Gateway:
         self._sender.event(topic, render, self._dialect.command_delivery, Rank.MIRROR)
 
     def error_changed(self, source: Implementation[Any], error: Error) -> None:
+        if self._peers is not None and self._peers.said(error):
+            return
         topic = self._topics.error(source.module_id, source.implementation_id, error.type)
         render = partial(_error_as_json, self._dialect, error)
         self._sender.event(topic, render, self._dialect.error_delivery, Rank.KEEP)
@@ -213,13 +266,20 @@ class Gateway:
     def _closed(self) -> CallError | None:
         match self._phase:
             case _Phase.STARTING:
-                return CallError("NotReady", "the station is starting: not all modules are ready")
+                missing = [] if self._peers is None else self._peers.missing()
+                waits = f"; it waits for {', '.join(missing)}" if missing else ""
+                return CallError("NotReady", f"the station is starting: not all modules are ready{waits}")
             case _Phase.STOPPING:
                 return CallError("Shutdown", "the station is shutting down")
             case _Phase.READY:
                 return None
 
+    def _elsewhere(self, module_id: str) -> bool:
+        return self._peers is not None and self._peers.owns(module_id)
+
     def _receive(self, message: Inbound) -> None:
+        if self._peers is not None and self._peers.receive(message):
+            return
         topic = self._topics.parse(message.topic)
         if topic is not None and topic.kind == "cmd":
             self._calls.receive(message, topic)
@@ -250,6 +310,8 @@ class Gateway:
         self._told_online = False
         self._say_online()
         self.external.refresh()
+        if self._peers is not None:
+            self._peers.reconnected()
         for source in self._bus.implementations.values():
             if source.lost:
                 continue
@@ -257,6 +319,9 @@ class Gateway:
                 var = source.interface.vars[name]
                 if var.kind == Kind.STATE:
                     self.var_published(source, var, value)
+            if self._connections > 1 and not self._elsewhere(source.module_id):
+                for error in source.errors.active:
+                    self.error_changed(source, error)
 
     def _hearing(self, connected: bool) -> None:
         """The subscribing connection is made, or lost."""
@@ -277,7 +342,9 @@ class Gateway:
     async def _clear_leftovers(self) -> None:
         """What a run that died, of whichever dialect, has left retained on the broker goes before the new."""
         try:
-            leftovers = await self._broker.retained(self._topics.can_be_retained)
+            others = () if self._peers is None else self._peers.leftovers()
+            filters = (*self._topics.can_be_retained, *others)
+            leftovers = await self._broker.retained(filters) if filters else []
         except BrokerUnreachable as error:
             log.warning("retained messages of a former run could not be looked for", reason=str(error))
             return

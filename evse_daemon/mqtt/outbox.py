@@ -19,6 +19,10 @@ Render = Callable[[], bytes]
 """Makes the payload. It is called when the message is sent: what is never sent costs no JSON."""
 
 
+class Withdrawn(Exception):  # noqa: N818 - a state, not a fault
+    """Raised by a Render whose message has no meaning any more: it is not sent."""
+
+
 def already(payload: bytes) -> Render:
     """A payload that is there."""
     return lambda: payload

@@ -11,7 +11,7 @@ from evse_daemon.framework.rate_limit import RateLimitedLog
 from evse_daemon.mqtt.client import Undelivered
 from evse_daemon.mqtt.connections import Publisher
 from evse_daemon.mqtt.dialects import Delivery
-from evse_daemon.mqtt.outbox import Outbox, Outgoing, Rank, Render
+from evse_daemon.mqtt.outbox import Outbox, Outgoing, Rank, Render, Withdrawn
 
 BATCH = 32
 """Messages handed over before the event loop gets its turn."""
@@ -147,6 +147,8 @@ class Sender:
         assert self._publisher is not None
         try:
             payload = message.render()
+        except Withdrawn:
+            return
         except Exception as error:  # noqa: BLE001 - a value that is no JSON must not stop the others
             self._seldom.error(
                 ("render", message.topic),

@@ -9,6 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+DEFINITIONS = ("interfaces", "types", "settings", "schemas", "module_names")
+"""What a manager retains in one topic each while modules start; others have a topic for each name."""
+
 TopicKind = Literal["var", "cmd", "response", "error"]
 
 
@@ -38,8 +41,50 @@ class Topics:
         self.all_commands = f"{self.prefix}modules/+/impl/+/cmd/+"
         self.whole_station = (f"{self.prefix}#", f"evse_daemon/{self.name}/#")
         """Filters of all that belongs to the station, but for what is below the external prefix."""
-        self.can_be_retained = (self.ready, self.module_ready("+"), self.var("+", "+", "+"))
+        self.can_be_retained: tuple[str, ...] = (self.ready, self.module_ready("+"), self.var("+", "+", "+"))
         """Filters of the topics on which a run of this daemon may leave retained messages behind."""
+        self.config_request = f"{self.prefix}config/request"
+        self.definitions = (
+            *(f"{self.prefix}{name}" for name in DEFINITIONS),
+            *(
+                f"{self.prefix}{name}/+"
+                for name in ("interface_definitions", "type_definitions", "manifests")
+            ),
+        )
+        """Filters of what a manager retains while standalone modules start."""
+
+    def definition(self, *names: str) -> str:
+        """What a manager tells all modules that start: ``interfaces``, or ``manifests`` of a class."""
+        return self.prefix + "/".join(names)
+
+    def config_response(self, module_id: str) -> str:
+        return f"{self.prefix}modules/{module_id}/response"
+
+    def set_request(self, module_id: str) -> str:
+        return f"{self.prefix}modules/{module_id}/config/set_request"
+
+    def set_response(self, module_id: str) -> str:
+        return f"{self.prefix}modules/{module_id}/config/set_response"
+
+    def said_by(self, module_id: str) -> tuple[str, ...]:
+        """Filters of all that a module of another process says."""
+        module = f"{self.prefix}modules/{module_id}"
+        return (
+            f"{module}/impl/+/var/+",
+            f"{module}/impl/+/error/+/+",
+            f"{module}/impl/+/cmd/+/response/+",
+            self.module_ready(module_id),
+            self.set_response(module_id),
+        )
+
+    @property
+    def energy_requests(self) -> str:
+        """A filter of what every EvseManager publishes each second."""
+        return self.var("+", "+", "energy_flow_request")
+
+    def commands_of(self, module_id: str) -> str:
+        """A filter of the commands of one module."""
+        return f"{self.prefix}modules/{module_id}/impl/+/cmd/+"
 
     def module_ready(self, module_id: str) -> str:
         return f"{self.prefix}modules/{module_id}/ready"

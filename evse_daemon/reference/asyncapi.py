@@ -123,7 +123,7 @@ class _Document:
             self._operation(channel, "send", "error", _DIALECT.error_delivery.qos)
 
     def station(self) -> None:
-        """The topics of no interface that the dialect has."""
+        """The topics of no interface that the dialect has; those with standalone modules need another dialect."""
         for topic in STATION:
             if topic.name == "module_metadata":
                 continue

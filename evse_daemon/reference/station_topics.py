@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any, Literal
 
 from evse_daemon.mqtt.dialects import DIALECTS, to_json
 from evse_daemon.mqtt.topics import Topics
+from evse_daemon.standalone import config_messages as messages
 
 MODULE, IMPLEMENTATION, NAME, CALLER = "{module}", "{implementation}", "{name}", "{caller}"
 PREFIX = "{prefix}"
@@ -26,6 +28,8 @@ class StationTopic:
     retain: bool
     says: str
     examples: tuple[str, ...]
+    by: Literal["station", "module"] = "station"
+    """Who publishes it: this daemon, or a standalone module."""
 
 
 STATION: tuple[StationTopic, ...] = (
@@ -59,3 +63,71 @@ STATION: tuple[StationTopic, ...] = (
         (to_json(_EVEREST.metadata("EnergyNode", {"energy_grid": "energy"})).decode(),),
     ),
 )
+
+
+_GENERATION = messages.GENERATIONS["ConfigurationRequest"]
+_VALUE = messages.Identifier(module_id="serial", parameter="baudrate")
+
+
+def _retained(name: str, says: str, data: Any, *of: str) -> StationTopic:
+    """What a manager tells modules that start; it is cleared when all are ready."""
+    example = messages.definition(_GENERATION, data).decode()
+    return StationTopic(name, TOPICS.definition(name, *of), 2, True, says, (example,))
+
+
+MANAGER: tuple[StationTopic, ...] = (
+    _retained("interfaces", "the interfaces that modules of the station provide", ["kvs"]),
+    _retained(
+        "interface_definitions",
+        "one interface: variables, commands, errors",
+        {"cmds": {}, "errors": {}, "vars": {}},
+        NAME,
+    ),
+    _retained("types", "no types: this daemon validates by itself", []),
+    _retained("settings", "EVerest's settings for modules", {"prefix": "/", "validate_schema": False}),
+    _retained("manifests", "the manifest of a module class", {"provides": {}, "requires": {}}, NAME),
+    _retained("module_names", "the class of each module", {"serial": "SerialCommHub"}),
+    StationTopic(
+        "config_request",
+        TOPICS.config_request,
+        2,
+        False,
+        "a module asks for its configuration, or for a value to be changed",
+        (messages.get_module(_GENERATION, "serial").decode(),),
+        by="module",
+    ),
+    StationTopic(
+        "config_response",
+        TOPICS.config_response(MODULE),
+        2,
+        False,
+        "the answer",
+        (messages.was_set(_GENERATION, "Accepted").decode(),),
+    ),
+    StationTopic(
+        "set_request",
+        TOPICS.set_request(MODULE),
+        2,
+        False,
+        "a value is changed while the module runs (EVerest 2026.10 and later)",
+        (messages.set_request(_GENERATION, _VALUE, "9600").decode(),),
+    ),
+    StationTopic(
+        "set_response",
+        TOPICS.set_response(MODULE),
+        2,
+        False,
+        "what the module made of it",
+        (messages.was_set(_GENERATION, "RebootRequired").decode(),),
+        by="module",
+    ),
+    StationTopic(
+        "shutdown",
+        TOPICS.shutdown,
+        2,
+        False,
+        "the modules are to end (EVerest 2026.10 and later)",
+        ("true",),
+    ),
+)
+"""What is said only where the run configuration has standalone modules; in the dialect `everest`, which they need."""

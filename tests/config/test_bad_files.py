@@ -229,7 +229,7 @@ def test_too_few_connections_say_who_could_serve(problems: Problems) -> None:
         ("    module: Evse\n", "    module: Evse\n    mapping: {implementations: {x: {evse: 1}}}\n", "implementation 'x'"),
         ("    module: Evse\n", "    module: Evse\n    mapping: {modul: {evse: 1}}\n", "unknown key 'mapping.modul'"),
         ("    module: Evse\n", "    module: Evse\n    telemetry: {}\n", "key 'telemetry.id' of module 'evse' is missing"),
-        ("    module: Evse\n", "    module: Evse\n    standalone: true\n", "modules outside of the daemon"),
+        ("    module: Evse\n", "    module: Evse\n    standalone: true\n", "the daemon speaks the dialect documented"),
         ("    module: Evse\n", "    module: Evse\n    module: Evse\n", "'module' is given twice; first on line 7"),
         ("    config_module:\n      connector_id: 1\n    conn", "    config_module: 5\n    conn", "'config_module' of module"),
     ],

@@ -17,8 +17,8 @@ from tests.config.fakes import Evse
 ROOT = Path(__file__).resolve().parents[2]
 SIM = ROOT / "simulators/config-sim.yaml"
 
-LATER = ("has no effect yet", "is standalone")
-"""What EVerest's configurations may ask for that comes with a later version."""
+LATER = ("has no effect yet", "is standalone", "nothing is known of the standalone module")
+"""What EVerest's configurations may ask for that comes with a later version, or needs EVerest's manifests."""
 
 MANIFESTS = Manifests()
 

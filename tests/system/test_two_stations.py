@@ -1,51 +1,57 @@
-"""Two stations on one broker, with different everest and external prefixes."""
+"""Two daemons on one broker, each with its own everest and external prefix: neither hears or says what is the other's."""
 
 from __future__ import annotations
 
-from evse_daemon.mqtt.topics import Topics, api_var
+from pathlib import Path
+
+from evse_daemon.mqtt.topics import Topics, api_command, api_var, carsim_command
 from tests.support.brokers import Mosquitto
-from tests.system.clients import CARSIM, EVENTS, SESSION, TOPICS, WHOLE, Client
-from tests.system.conftest import Start
-from tests.system.processes import START_S, where
+from tests.system.clients import SESSION, Client
+from tests.system.processes import START_S, Daemon, simulate
 
-EXTERNAL = "second/"
-SECOND = Topics("everest_2", EXTERNAL)
-SECOND_EVENTS = SECOND.var("evse_manager", "evse", "session_event")
-INFO = api_var("evse_manager", "session_info")
+NAMES = ("left", "right")
 
 
-def names(client: Client, topic: str) -> list[str]:
-    return [name for heard in client.on(topic) if (name := heard.data["event"]) != "Enabled"]
-
-
-def test_neither_hears_what_is_meant_for_the_other(mosquitto: Mosquitto, start: Start) -> None:
-    start(["simulate", *where(mosquitto), "--speed", "30"])
+def test_they_share_no_topic_and_no_order(mosquitto: Mosquitto, tmp_path: Path) -> None:
+    daemons: list[Daemon] = []
+    topics = {name: Topics(name, f"{name}_api/") for name in NAMES}
+    events = {name: topics[name].var("evse_manager", "evse", "session_event") for name in NAMES}
     with Client(mosquitto.port, "#") as client:
-        client.wait_available()
-        second = start(
-            ["simulate", *where(mosquitto), "--speed", "30", "--prefix", SECOND.name],
-            environ={"EV_MQTT_EXTERNAL_PREFIX": EXTERNAL},
-        )
-        client.wait(EXTERNAL + INFO, lambda heard: heard.json["state"] == "Unplugged", timeout_s=START_S)
 
-        client.publish(EXTERNAL + CARSIM, SESSION)
-        client.wait(SECOND_EVENTS, lambda heard: heard.data["event"] == "SessionFinished")
-        assert names(client, SECOND_EVENTS) == WHOLE
-        assert names(client, EVENTS) == []
-        assert {heard.json["state"] for heard in client.on(INFO)} <= {"Unknown", "Unplugged"}
-        assert "Charging" in {heard.json["state"] for heard in client.on(EXTERNAL + INFO)}
+        def told(name: str) -> list[str]:
+            return [heard.data["event"] for heard in client.on(events[name])]
 
-        client.publish(CARSIM, SESSION)
-        client.wait_event("SessionFinished")
-        assert names(client, EVENTS) == WHOLE
-        assert names(client, SECOND_EVENTS) == WHOLE, "no more than before"
+        try:
+            for name in NAMES:
+                arguments = ("--prefix", name, "--external-prefix", f"{name}_api/")
+                daemons.append(simulate(tmp_path / name, mosquitto, *arguments))
+            for name in NAMES:
+                session_info = topics[name].external_prefix + api_var("evse_manager", "session_info")
+                client.wait(session_info, lambda heard: heard.json["state"] == "Unplugged", timeout_s=START_S)
+            left = topics["left"].external_prefix
+            client.publish(left + carsim_command(1, "execute_charging_session"), SESSION)
+            client.wait(events["left"], lambda heard: heard.data["event"] == "ChargingStarted")
+            client.publish(left + api_command("evse_manager", "pause_charging"), "")
+            client.wait(events["left"], lambda heard: heard.data["event"].startswith("ChargingPaused"))
+            assert told("right") in ([], ["Enabled"])
 
-        for topics in (TOPICS, SECOND):
-            call = topics.command("evse_manager", "evse", "get_evse")
-            client.call(call, {"id": topics.name, "origin": "external", "args": {}})
+            # Without a prefix nobody is meant.
+            client.publish(api_command("evse_manager", "resume_charging"), "")
+            client.publish(carsim_command(1, "execute_charging_session"), SESSION)
+            call = {"id": "1", "origin": "external", "args": {}}
+            for name in NAMES:
+                answer = client.call(topics[name].command("evse_manager", "evse", "get_evse"), call)
+                assert "retval" in answer.data
+            assert "ChargingResumed" not in told("left")
+            assert told("right") in ([], ["Enabled"])
 
-        # The end of one is not the end of the other.
-        second.process.terminate()
-        client.wait(SECOND.status, lambda heard: heard.payload == "offline")
-        client.wait(INFO, since=client.mark())
-        assert [heard.payload for heard in client.on(TOPICS.status)] == ["online"]
+            firsts = {heard.topic.split("/", 1)[0] for heard in client.messages}
+            ours = {"everest_api", "everest_external"}  # what this test has published there
+            assert firsts - ours == {"left", "right", "left_api", "right_api", "evse_daemon"}
+            presence = {heard.topic for heard in client.messages if heard.topic.startswith("evse_daemon/")}
+            assert {topics[name].status for name in NAMES} <= presence
+            assert all(topic.split("/")[1] in NAMES for topic in presence)
+            assert [daemon.process.poll() for daemon in daemons] == [None, None]
+        finally:
+            for daemon in daemons:
+                daemon.end()

@@ -6,7 +6,7 @@ that a slow meter is given its time.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from evse_daemon.modules.evse_manager import faults
 from evse_daemon.modules.evse_manager.state import State
@@ -22,6 +22,9 @@ CYCLES = 2
 SHORTEST_CYCLE_S = 1.0
 LONGEST_CYCLE_S = 60.0
 """Bounds of what is taken for the time between two samples."""
+
+LATE_S = 0.1
+"""A look that comes later than this after its time says that this process stood still, and not the meter."""
 
 OBSERVED = 3
 """The longest of so many intervals counts: samples may come in bursts."""
@@ -45,6 +48,8 @@ class MeterWatch:
     """What flowed by the meter's power since the count changed last."""
     unchanged: int = 0
     """New samples since the count changed last."""
+    waited: bool = False
+    """It was looked at too late once, and given time."""
 
 
 def _after(watch: MeterWatch | None, sample: Powermeter, now_s: float, *, flows: bool) -> MeterWatch:
@@ -92,9 +97,16 @@ def missing(work: Work) -> None:
 
 
 def judge(work: Work) -> None:
-    """Raises the error when a meter that has sent samples sends none any more."""
+    """Raises the error when a meter that has sent samples sends none any more.
+
+    Where it is looked at too late, what the meter has sent meanwhile may still wait: it is given a cycle, once.
+    """
     watch = work.state.meter_watch
-    if watch is not None and not is_silent(work.state) and work.now_s >= watch.due_s:
+    if watch is None or is_silent(work.state) or work.now_s < watch.due_s:
+        return
+    if work.now_s > watch.due_s + LATE_S and not watch.waited:
+        work.state.meter_watch = replace(watch, due_s=work.now_s + SHORTEST_CYCLE_S, waited=True)
+    else:
         _silent(work, f"the billing meter has sent no new value for {work.now_s - watch.at_s:.1f} s")
 
 

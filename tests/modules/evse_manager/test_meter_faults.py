@@ -177,3 +177,25 @@ def test_a_meter_that_spoke_in_time_after_all_is_not_missing() -> None:
     plant.reads(0.0)
     plant.tell(ev.MeterMissing())
     assert not plant.errors
+
+
+def stood_still() -> Metered:
+    plant = Metered()
+    plant.samples(5)
+    plant.now_s += 5.0
+    plant.tell(ev.Tick())
+    return plant
+
+
+def test_a_process_that_stood_still_does_not_take_the_meter_for_silent() -> None:
+    """What the meter has sent meanwhile comes after the look at the clock."""
+    plant = stood_still()
+    plant.reads(15.0)
+    plant.samples(2)
+    assert plant.state.charger == "Charging"
+
+
+def test_nor_does_it_wait_for_more_than_a_cycle() -> None:
+    plant = stood_still()
+    plant.advance(1.01)
+    assert plant.state.charger == "ChargingPausedEVSE"

@@ -47,12 +47,13 @@ def own_configuration() -> str:
     modules["auth"]["connections"]["token_provider"] = [
         {"module_id": "dummy_token_provider", "implementation_id": "main"}
     ]
-    pairs = ("evse_manager", "yeti_driver", "ev_manager")
+    pairs = ("evse_manager", "evse_manager_sink", "yeti_driver", "ev_manager")
     for name in pairs:
         one = modules.pop(name)
         for number in (1, 2):
             copy = json.loads(json.dumps(one))
-            copy["config_module"]["connector_id"] = number
+            if "connector_id" in copy["config_module"]:
+                copy["config_module"]["connector_id"] = number
             copy["mapping"] = {"module": {"evse": number}}
             for targets in copy.get("connections", {}).values():
                 for target in targets:
@@ -72,7 +73,7 @@ def everests_configuration(state_dir: Path) -> str:
     text = EVEREST.read_text("utf-8").replace("STATE_DIR", str(state_dir))
     document = yaml.safe_load(text)
     modules = document["active_modules"]
-    later = ("error_history", "ev_api")
+    later = ("error_history",)
     for name in later:
         modules.pop(name, None)
     for module in modules.values():

@@ -1,0 +1,1 @@
+"""Modules of other processes: this daemon as their manager, and as a module of somebody else's (docs/standalone.md)."""

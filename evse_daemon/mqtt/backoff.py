@@ -4,7 +4,7 @@ import random
 from collections.abc import Callable
 
 FIRST_S = 0.2
-LONGEST_S = 1.6
+LONGEST_S = 1.0
 """The state is to be right again within 2 s of the broker's return, however long it was away."""
 
 

@@ -214,16 +214,24 @@ class _Protocol(MQTTProtocol):  # type: ignore[misc]
         self._clean = clean
         self._rest = b""
         self._skip = 0
+        self._wrote = False
         self._unwritten: list[bytes] = []
 
     def write_data(self, data: bytes) -> None:
-        """What comes in one turn of the event loop is written at once: a burst is one system call, here and there."""
-        if not self._unwritten:
-            self._loop.call_soon(self.flush)
-        self._unwritten.append(data)
+        """Writes the first packet of a turn of the event loop at once, the others together when the turn is over.
+
+        So one packet is not delayed, and a burst costs two system calls, here and at the broker.
+        """
+        if self._wrote:
+            self._unwritten.append(data)
+            return
+        self._wrote = True
+        self._loop.call_soon(self.flush)
+        super().write_data(data)
 
     def flush(self) -> None:
-        """Hands over what is not written yet."""
+        """Writes what waits."""
+        self._wrote = False
         data, self._unwritten = b"".join(self._unwritten), []
         if data and not self._transport.is_closing():
             super().write_data(data)

@@ -6,9 +6,9 @@ from evse_daemon.mqtt.backoff import Backoff
 
 def test_pauses_double_up_to_the_longest() -> None:
     longest = Backoff(lambda _low, high: high)
-    assert [longest.next_s() for _ in range(5)] == [0.2, 0.4, 0.8, 1.6, 1.6]
+    assert [longest.next_s() for _ in range(5)] == [0.2, 0.4, 0.8, 1.0, 1.0]
     shortest = Backoff(lambda low, _high: low)
-    assert [shortest.next_s() for _ in range(5)] == [0.1, 0.2, 0.4, 0.8, 0.8]
+    assert [shortest.next_s() for _ in range(5)] == [0.1, 0.2, 0.4, 0.5, 0.5]
 
 
 def test_two_clients_do_not_come_in_step() -> None:

@@ -95,27 +95,37 @@ def session_events(broker: Mosquitto, folder: Path, count: int, say: Say, seed: 
     return result
 
 
-def state_after_kill(broker: Mosquitto, folder: Path, count: int, result: Result) -> None:
+def state_after_kill(
+    broker: Mosquitto, folder: Path, count: int, result: Result, away_s: float = 0.0
+) -> None:
     """Kills the broker and starts it again empty; measures how long until a client that comes then finds all right.
 
     All is right when everything retained and every state has been said again, the status is online and a call is
     answered.
+
+    Args:
+        broker: running.
+        folder: for the daemon's output.
+        count: of the kills.
+        result: gets the times.
+        away_s: until it is started again; does not count.
     """
     daemon = _simulator(folder, broker.port)
     try:
         for _ in range(count):
             with Client(broker.port, EVENTS) as client:
                 client.wait_event("TransactionStarted", timeout_s=START_S)
-            killed_s = time.monotonic()
+            begin_s = time.monotonic() + away_s
             broker.stop(signal.SIGKILL)
             broker.forget()
+            time.sleep(away_s)
             broker.start()
             with Client(broker.port, "#") as late:
                 for topic in STATES:
                     late.wait(topic)
                 late.wait(TOPICS.status, lambda heard: heard.payload == "online")
                 late.call(GET_EVSE, {"id": "1", "origin": "soak", "args": {}}, answer_to="soak")
-            result.right_again_s.append(time.monotonic() - killed_s)
+            result.right_again_s.append(time.monotonic() - begin_s)
     finally:
         daemon.end()
     if "Traceback" in daemon.err:

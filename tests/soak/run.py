@@ -13,6 +13,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 from tests.soak.broker_faults import RIGHT_AGAIN_S, session_events, state_after_kill
 from tests.support.brokers import MISSING, OTHER_VARIABLE, Mosquitto, mosquitto_binary, other_mosquitto_binary
 
+AWAY_S = 6.0
+"""Until the pauses between the daemon's attempts are at their longest."""
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
@@ -25,6 +28,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     parser.add_argument(
         "--kills", type=int, default=5, metavar="N", help="kill -9 of the broker (default: 5)"
+    )
+    parser.add_argument(
+        "--long-kills",
+        type=int,
+        default=3,
+        metavar="N",
+        help=f"as --kills, but {AWAY_S:g} s away (default: 3)",
     )
     parser.add_argument("--seed", type=int, default=1, help="of the moments at which the faults come")
     arguments = parser.parse_args(argv)
@@ -39,6 +49,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         try:
             result = session_events(broker, folder / "events", arguments.faults, _say, arguments.seed)
             state_after_kill(broker, folder / "kills", arguments.kills, result)
+            state_after_kill(broker, folder / "long", arguments.long_kills, result, AWAY_S)
         finally:
             broker.stop()
     late = [took_s for took_s in result.right_again_s if took_s > RIGHT_AGAIN_S]
@@ -47,7 +58,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             f"{len(late)} times the state was right only after more than {RIGHT_AGAIN_S:g} s"
         )
     faults = ", ".join(f"{count} times {what}" for what, count in result.faults.items())
-    print(f"faults:     {faults}, {arguments.kills} times broker killed")
+    print(f"faults:     {faults}, {len(result.right_again_s)} times broker killed")
     print(f"sessions:   {result.sessions} whole ones, {result.events} session events")
     print(f"at QoS 1:   {result.repeated_at_qos_1} came more than once, which is allowed")
     times = " ".join(f"{took_s:.2f}" for took_s in result.right_again_s) or "no"

@@ -125,7 +125,7 @@ class _Document:
     def station(self) -> None:
         """The topics of no interface that the dialect has."""
         for topic in STATION:
-            if topic.name == "module_metadata":
+            if topic.everest_only:
                 continue
             channel = f"station.{topic.name}"
             self._messages[channel] = _message_of_texts(topic.examples)

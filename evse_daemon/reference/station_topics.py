@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 from evse_daemon.mqtt.dialects import DIALECTS, to_json
 from evse_daemon.mqtt.topics import Topics
+from evse_daemon.standalone import config_messages
+from evse_daemon.standalone.config_messages import GENERATIONS, Identifier
 
 MODULE, IMPLEMENTATION, NAME, CALLER = "{module}", "{implementation}", "{name}", "{caller}"
 PREFIX = "{prefix}"
@@ -14,6 +16,7 @@ TOPICS = Topics(PREFIX)
 
 _DIALECT = DIALECTS["documented"]
 _EVEREST = DIALECTS["everest"]
+_GENERATION = GENERATIONS["ConfigurationRequest"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +29,8 @@ class StationTopic:
     retain: bool
     says: str
     examples: tuple[str, ...]
+    everest_only: bool = False
+    """The documented dialect does not have it."""
 
 
 STATION: tuple[StationTopic, ...] = (
@@ -57,5 +62,61 @@ STATION: tuple[StationTopic, ...] = (
         *_EVEREST.command_delivery,
         "class and interfaces of a module, at its start; only in the dialect `everest`",
         (to_json(_EVEREST.metadata("EnergyNode", {"energy_grid": "energy"})).decode(),),
+        everest_only=True,
+    ),
+    StationTopic(
+        "definition",
+        TOPICS.definition("module_names"),
+        2,
+        True,
+        "with [standalone modules](standalone.md), until all are ready: also `interfaces`, "
+        "`interface_definitions/…`, `manifests/…`, `types`, `settings`",
+        (config_messages.definition(_GENERATION, {"auth": "Auth"}).decode(),),
+        everest_only=True,
+    ),
+    StationTopic(
+        "config_request",
+        TOPICS.config_request,
+        2,
+        False,
+        "a standalone module asks its manager",
+        (config_messages.get_module(_GENERATION, "auth").decode(),),
+        everest_only=True,
+    ),
+    StationTopic(
+        "config_response",
+        TOPICS.config_response(MODULE),
+        2,
+        False,
+        "the manager's answer",
+        (config_messages.was_set(_GENERATION, "Accepted").decode(),),
+        everest_only=True,
+    ),
+    StationTopic(
+        "set_request",
+        TOPICS.set_request(MODULE),
+        2,
+        False,
+        "the manager tells a running module of a changed value",
+        (config_messages.set_request(_GENERATION, Identifier("auth", "connection_timeout"), "30").decode(),),
+        everest_only=True,
+    ),
+    StationTopic(
+        "set_response",
+        TOPICS.set_response(MODULE),
+        2,
+        False,
+        "what the module makes of it",
+        (config_messages.was_set(_GENERATION, "Accepted").decode(),),
+        everest_only=True,
+    ),
+    StationTopic(
+        "shutdown",
+        TOPICS.shutdown,
+        2,
+        False,
+        "the station ends: standalone modules end too; only with `config_messages: ConfigurationRequest`",
+        ("true",),
+        everest_only=True,
     ),
 )

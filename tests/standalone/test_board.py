@@ -23,6 +23,7 @@ CAPABILITIES = {
 }
 FAULT = "evse_board_support/CommunicationFault"
 BOARD = ("yeti_driver", "board_support")
+METER = ("yeti_driver", "powermeter")
 CMD = "everest/modules/yeti_driver/impl/board_support/cmd/"
 
 
@@ -80,6 +81,25 @@ def test_a_board_that_falls_silent_stops_charging_and_is_told_to_open_first_when
         assert world.errors(*BOARD) == []
         told = [command for _, command, _ in board.commands]
         assert told[0] == "allow_power_on"
+
+    play(scenario, config_text("yeti_driver"))
+
+
+def test_a_meter_that_falls_silent_stops_charging_although_its_board_answers() -> None:
+    async def scenario(world: StandaloneWorld) -> None:
+        board = await charging(world)
+        board.measures = False
+        await world.advance(2.5)
+        assert world.errors(*METER) == []
+        await world.advance(1)
+        assert world.errors(*METER) == ["powermeter/CommunicationFault"]
+        assert world.errors(*BOARD) == []
+        assert not board.closed
+        await world.advance(10)
+        assert world.errors(*METER) == ["powermeter/CommunicationFault"]
+        board.measures = True
+        await world.advance(1.5)
+        assert world.errors(*METER) == []
 
     play(scenario, config_text("yeti_driver"))
 

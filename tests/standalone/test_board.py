@@ -91,7 +91,7 @@ def test_a_meter_that_falls_silent_stops_charging_although_its_board_answers() -
         board.measures = False
         await world.advance(2.5)
         assert world.errors(*METER) == []
-        await world.advance(1)
+        await world.advance(1.5)
         assert world.errors(*METER) == ["powermeter/CommunicationFault"]
         assert world.errors(*BOARD) == []
         assert not board.closed

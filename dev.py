@@ -539,6 +539,11 @@ def task_bench(args: list[str]) -> int:
     return become(PROJECT, [str(PROJECT.python), str(PROJECT.root / "tests" / "bench" / "run.py"), *args])
 
 
+def task_soak(args: list[str]) -> int:
+    ensure_venv(PROJECT, EXTRAS_TO_TEST)
+    return become(PROJECT, [str(PROJECT.python), str(PROJECT.root / "tests" / "soak" / "run.py"), *args])
+
+
 def task_fuzz(args: list[str]) -> int:
     count, *more = args or [FUZZ_CASES]
     if more or not (count.isascii() and count.isdigit()):
@@ -586,6 +591,11 @@ TASKS: dict[str, tuple[Callable[[list[str]], int], str, str]] = {
     ),
     "format": (task_format, "[PATH…]", "sort the imports and lay the files out as ruff wants them"),
     "bench": (task_bench, "[ARG…]", "the benchmarks (tests/bench); prints a table"),
+    "soak": (
+        task_soak,
+        "[ARG…]",
+        "a minute of broker faults during charging sessions; says whether all held",
+    ),
     "fuzz": (
         task_fuzz,
         "[N]",

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
+from collections.abc import Sequence
 from dataclasses import asdict
 from json import dumps
 from pathlib import Path
@@ -11,6 +13,32 @@ from typing import Any
 from evse_daemon.cli.exit_codes import ExitCode
 from evse_daemon.config import ConfigurationError, Problem, RunConfig, load
 from evse_daemon.config.problems import render
+from evse_daemon.config.shared_broker import shared_topics
+
+
+def run_all(paths: Sequence[Path], json: bool = False) -> int:
+    """As ``run`` for each file, and whether their stations could share a broker; as JSON one list with all reports.
+
+    Returns:
+        The exit code: 0, or 3 where one of them cannot be used.
+    """
+    if len(paths) == 1:
+        return run(paths[0], json=json)
+    configs: list[RunConfig] = []
+    reports: list[str] = []
+    for path in paths:
+        try:
+            configs.append(load(path, os.environ))
+        except ConfigurationError as error:
+            reports.append(_json(path, False, error.problems, ()) if json else f"{path}\n{_failed(error)}")
+    shared = shared_topics(configs)
+    for config in configs:
+        warnings = (*config.warnings, *(found for found in shared if found.file == config.file))
+        passed = dataclasses.replace(config, warnings=warnings)
+        report = _json(config.file, True, (), warnings, len(config.modules)) if json else None
+        reports.append(report or f"{config.file}\n{_passed(passed)}")
+    print("[" + ",\n".join(reports) + "]" if json else "\n\n".join(reports))
+    return ExitCode.OK if len(configs) == len(paths) else ExitCode.CONFIGURATION
 
 
 def run(path: Path | str, json: bool = False) -> int:

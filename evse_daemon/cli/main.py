@@ -77,6 +77,11 @@ def parser() -> argparse.ArgumentParser:
         "--speed", type=_positive, default=1.0, metavar="N", help="the simulated world runs N times as fast"
     )
     simulate.add_argument("--prefix", help="everest prefix of the topics (default: everest)")
+    simulate.add_argument(
+        "--external-prefix",
+        metavar="TEXT",
+        help="put before everest_api/… and everest_external/… (default: none)",
+    )
     simulate.add_argument("--broker", metavar="HOST[:PORT]", help="use this broker and no other")
     simulate.add_argument("--socket", metavar="PATH", help="use the broker at this Unix socket and no other")
     simulate.add_argument(
@@ -93,10 +98,20 @@ def parser() -> argparse.ArgumentParser:
         "check-config",
         help="find every problem of a configuration",
         description="Reads a configuration and reports all problems at once, each with its line and a hint.",
-        epilog="example:\n  evse-daemon check-config config.yaml --json",
+        epilog=(
+            "examples:\n"
+            "  evse-daemon check-config config.yaml --json\n"
+            "  evse-daemon check-config left.yaml right.yaml   also: would they mix on one broker?"
+        ),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    check.add_argument("config", type=Path, metavar="CONFIG", help="EVerest run configuration (YAML)")
+    check.add_argument(
+        "config",
+        type=Path,
+        nargs="+",
+        metavar="CONFIG",
+        help="EVerest run configuration (YAML); of each station",
+    )
     check.add_argument("--json", action="store_true", help="the report as JSON")
     tree_commands.add_to(commands)
 
@@ -148,9 +163,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         _import_structlog()
         match arguments.command:
             case "check-config":
-                from evse_daemon.cli.check_config import run as check_config
+                from evse_daemon.cli.check_config import run_all
 
-                return check_config(arguments.config, json=arguments.json)
+                return run_all(arguments.config, json=arguments.json)
             case "simulate":
                 from evse_daemon.cli.simulate import simulate
 

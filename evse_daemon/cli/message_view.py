@@ -40,7 +40,11 @@ def as_json(at: dt.datetime, message: Decoded, inbound: Inbound) -> str:
         found["value"] = message.value
     if message.problem:
         found["problem"] = message.problem
-    return json.dumps(found, separators=(",", ":"))
+    try:
+        return json.dumps(found, separators=(",", ":"), allow_nan=False)
+    except ValueError:  # arguments of a call may be written so
+        found |= {"value": str(message.value), "problem": "a number is too large"}
+        return json.dumps(found, separators=(",", ":"))
 
 
 def _said(message: Decoded) -> str:

@@ -1,7 +1,7 @@
 """``evse-daemon replay FILE``: publishes the messages of a recording again (seed 000, "Message Replay").
 
-Variables and errors, unless other kinds are named: inside a daemon they change nothing, since it takes only commands
-from the broker. Nothing is retained.
+Variables and errors, unless other kinds are named: those of a daemon's own modules change nothing inside it, since of these
+it takes only commands from the broker. Nothing is retained.
 """
 
 from __future__ import annotations

@@ -14,6 +14,7 @@ from evse_daemon.cli.exit_codes import ExitCode
 from evse_daemon.cli.live_view import LiveView
 from evse_daemon.cli.run import run_station
 from evse_daemon.config import ConfigurationError, RunConfig, load
+from evse_daemon.config.environment import EXTERNAL_PREFIX
 from evse_daemon.framework import log as logging_setup
 from evse_daemon.framework.bus import Tap
 from evse_daemon.mqtt.find_broker import FoundBroker, find_broker
@@ -37,6 +38,8 @@ def simulate(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:
     """Runs the simulator; returns the exit status."""
     environ = environment_of(arguments, environ)
     try:
+        if arguments.external_prefix is not None:
+            environ = {**environ, EXTERNAL_PREFIX: arguments.external_prefix}
         config = load(arguments.config or _built_in(), environ)
         if arguments.demo:
             config = _with_demo(config)
@@ -90,7 +93,10 @@ async def _simulate(
         return ExitCode.BROKER
     try:
         out.write(f"Broker: {broker.description}. Watch with:  {broker.subscribe_hint}")
-        for note in broker.notes:
+        for note in [
+            *broker.notes,
+            *("; ".join(filter(None, (found.message, found.hint))) for found in config.warnings),
+        ]:
             out.write(f"  ({note})")
         seen = (
             await live_station(broker.settings, topics.name, topics.status)
@@ -100,7 +106,7 @@ async def _simulate(
         if seen is not None:
             print(
                 f"{seen}\nTwo stations cannot share a prefix. Choose another one, for instance:\n"
-                f"  --prefix {topics.name}_2",
+                f"  --prefix {topics.name}_2 --external-prefix {topics.name}_2_api/",
                 file=sys.stderr,
             )
             return ExitCode.STATION_ONLINE

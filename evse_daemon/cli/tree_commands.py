@@ -68,7 +68,7 @@ def _add_watch(commands: Commands) -> None:
         "--record",
         type=Path,
         metavar="FILE",
-        help="write what is shown into a new file for replay: TIME TOPIC PAYLOAD",
+        help="write what is shown into this file for replay: TIME TOPIC PAYLOAD",
     )
     add_broker_options(watch)
 
@@ -78,8 +78,9 @@ def _add_replay(commands: Commands) -> None:
         "replay",
         help="publish the messages of a recording again",
         description=(
-            "Publishes the variables and errors of a recording again, as far apart as they were. Inside this daemon they "
-            "change nothing; modules of EVerest's own that listen to them take them for new. --kind cmd repeats commands."
+            "Publishes the variables and errors of a recording again, as far apart as they were. Those of a daemon's own "
+            "modules change nothing inside it; what standalone modules and EVerest's own have said is taken for new by "
+            "whoever listens to them. --kind cmd repeats commands."
         ),
         epilog=(
             "examples:\n"

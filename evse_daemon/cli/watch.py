@@ -93,6 +93,11 @@ class _Watch:
             else:
                 self.file.write(line)
 
+    def state(self, connected: bool) -> None:
+        """The connection was made, or is lost."""
+        if not connected and self.file is not None and not self.ended.is_set():
+            self.file.write(f"{COMMENT} messages may be missing: the connection to the broker was lost")
+
     def _reader_gone(self, _error: OSError) -> None:
         """As at the end of ``evse-daemon watch | head``: nobody looks on, and that is no failure."""
         self._end_soon(ExitCode.OK)
@@ -150,6 +155,7 @@ async def _watch(
         where.broker,
         clean=True,
         on_message=watching.hear,
+        on_state=watching.state,
         subscriptions=[(topic, QOS) for topic in (*watching.topics.whole_station, *arguments.topic)],
     )
     loop = asyncio.get_running_loop()

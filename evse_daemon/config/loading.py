@@ -12,6 +12,7 @@ from evse_daemon.config.model import DaemonSettings, RunConfig, Settings, broker
 from evse_daemon.config.modules import read_modules
 from evse_daemon.config.options import validated
 from evse_daemon.config.problems import ConfigurationError, Report, suggestion
+from evse_daemon.config.shared_broker import warn_of_prefixes
 
 SECTIONS = ("settings", "active_modules", "daemon", "x-module-layout")
 
@@ -76,6 +77,7 @@ def _run_config(text: str, environ: Mapping[str, str], report: Report, folder: P
     settings_item = _section(document, "settings")
     settings = validated(Settings, settings_item, "settings", "settings", report, what="key")
     settings = effective_settings(settings or Settings(), settings_item, environ, report)
+    warn_of_prefixes(settings, settings_item, environ, report)
     daemon_item = _section(document, "daemon")
     daemon = validated(DaemonSettings, daemon_item, "daemon", "daemon", report, what="key", folder=folder)
     daemon = effective_daemon(daemon or DaemonSettings(), environ, report)

@@ -6,12 +6,12 @@ a restart of the process: what a former process left half-delivered at the broke
 """
 
 import asyncio
-import random
 import time
 from collections.abc import Callable, Sequence
 
 import structlog
 
+from evse_daemon.mqtt.backoff import Backoff
 from evse_daemon.mqtt.link import Inbound, Link, Receiver, Will
 from evse_daemon.mqtt.settings import BrokerSettings
 from evse_daemon.mqtt.unreachable import BrokerUnreachable, ClosedEarly, Refused
@@ -21,8 +21,10 @@ __all__ = ["BrokerUnreachable", "Inbound", "MqttConnection", "Undelivered", "Wil
 
 MAX_PAYLOAD_BYTES = 256 * 1024
 STOP_WITHIN_S = 1.0
-_PAUSE_MIN_S, _PAUSE_MAX_S = 0.2, 5.0
 _QUIET_S = 10.0
+_SHORT_S = 5.0
+_SHORT_LIVES = 3
+"""So many connections in a row that were ended within `_SHORT_S` are no restarts of a broker."""
 _FAILURES = (OSError, TimeoutError, BrokerUnreachable, ClosedEarly, Refused)
 
 _log = structlog.get_logger(__name__)
@@ -64,6 +66,9 @@ class MqttConnection:
         self._task: asyncio.Task[None] | None = None
         self._purged = clean
         self._connected = False
+        self._since = time.monotonic()
+        self._short_lives = 0
+        self._thrown_out = _Seldom()
         self._oversized = _Seldom()
         self._raised = _Seldom()
 
@@ -151,15 +156,13 @@ class MqttConnection:
         return self._window.submit(topic, payload, qos, retain)
 
     async def _keep_connected(self) -> None:
-        pause, since = _PAUSE_MIN_S, time.monotonic()
+        backoff = Backoff()
         told = ""
         while True:
             await self._lost.wait()
-            if time.monotonic() - since >= pause:
-                pause = _PAUSE_MIN_S
+            backoff.lasted(time.monotonic() - self._since)
             while True:
-                await asyncio.sleep(pause * random.uniform(0.5, 1))
-                pause = min(2 * pause, _PAUSE_MAX_S)
+                await asyncio.sleep(backoff.next_s())
                 try:
                     await self._connect()
                 except _FAILURES as exc:
@@ -171,8 +174,9 @@ class MqttConnection:
                     _log.exception("MQTT connection attempt failed", connection=self.name)
                 else:
                     break
-            told, since = "", time.monotonic()
-            _log.info("MQTT broker reached again", connection=self.name, broker=self.settings.describe())
+            told = ""
+            if self._short_lives < _SHORT_LIVES:
+                _log.info("MQTT broker reached again", connection=self.name, broker=self.settings.describe())
 
     async def _connect(self) -> None:
         async with asyncio.timeout(self.settings.connect_timeout_s):
@@ -202,6 +206,7 @@ class MqttConnection:
             _log.error("MQTT subscription refused by the broker", connection=self.name, topic=topic)
         if self._link is not link:
             raise ClosedEarly(None)
+        self._since = time.monotonic()
         self._window.attach(link, session_present=session_present and not self._clean)
         self._set_connected(True)
 
@@ -213,9 +218,26 @@ class MqttConnection:
         if not self._connected:
             return
         if self._task is not None:
-            _log.warning("MQTT connection lost", connection=self.name, reason=link.reason)
+            self._tell_lost(link.reason)
         self._window.detach()
         self._set_connected(False)
+
+    def _tell_lost(self, reason: str) -> None:
+        short = time.monotonic() - self._since < _SHORT_S
+        self._short_lives = self._short_lives + 1 if short else 0
+        if self._short_lives < _SHORT_LIVES:
+            _log.warning("MQTT connection lost", connection=self.name, reason=reason)
+        elif self._thrown_out.now():
+            # MQTT 3.1.1 has no words for it: a broker closes the connection of whose client id somebody else uses.
+            _log.error(
+                "MQTT connection lost again and again, soon after each login. Does another client use the same client "
+                "id, as a second daemon with the same mqtt_everest_prefix does? End it, or give it another prefix. "
+                "If there is none, see the log of the broker",
+                connection=self.name,
+                client_id=self._client_id,
+                reason=reason,
+                more=self._thrown_out.suppressed(),
+            )
 
     async def _end_task(self) -> None:
         task, self._task = self._task, None

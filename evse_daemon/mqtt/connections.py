@@ -8,7 +8,7 @@ from typing import Protocol
 
 from evse_daemon.mqtt.client import Inbound, MqttConnection, Will
 from evse_daemon.mqtt.probe import visitor
-from evse_daemon.mqtt.settings import BrokerSettings
+from evse_daemon.mqtt.settings import BrokerSettings, client_id
 from evse_daemon.mqtt.unreachable import BrokerUnreachable, ClosedEarly, Refused
 
 
@@ -41,7 +41,10 @@ class Broker(Protocol):
         """The connection with the last will; it subscribes to nothing."""
 
     def subscriber(
-        self, subscriptions: Sequence[tuple[str, int]], on_message: Callable[[Inbound], None]
+        self,
+        subscriptions: Sequence[tuple[str, int]],
+        on_message: Callable[[Inbound], None],
+        on_state: Callable[[bool], None],
     ) -> Connection:
         """The connection that hears what is published while it lasts, and nothing older."""
 
@@ -59,8 +62,7 @@ class MqttBroker:
 
     def __init__(self, settings: BrokerSettings, name: str) -> None:
         self._settings = settings
-        # Mosquitto refuses clients with a slash in their id where its access list has %c.
-        self._client_id = f"evse_daemon-{name.replace('/', '.')}"
+        self._client_id = client_id(name)
 
     def publisher(self, will: Will, on_state: Callable[[bool], None]) -> Publisher:
         return MqttConnection(
@@ -73,7 +75,10 @@ class MqttBroker:
         )
 
     def subscriber(
-        self, subscriptions: Sequence[tuple[str, int]], on_message: Callable[[Inbound], None]
+        self,
+        subscriptions: Sequence[tuple[str, int]],
+        on_message: Callable[[Inbound], None],
+        on_state: Callable[[bool], None],
     ) -> Connection:
         return MqttConnection(
             "subscriber",
@@ -81,6 +86,7 @@ class MqttBroker:
             self._settings,
             clean=True,
             on_message=on_message,
+            on_state=on_state,
             subscriptions=subscriptions,
         )
 

@@ -7,6 +7,7 @@ what is not sound; here whatever can be read is shown. The forms are those of di
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -110,13 +111,24 @@ def _other(topic: str, payload: bytes) -> Decoded:
 
 def _json(payload: bytes) -> Any:
     try:
-        return json.loads(payload.decode("utf-8"))
+        return json.loads(payload.decode("utf-8"), parse_constant=_refuse, parse_float=_finite)
     except UnicodeDecodeError:
         raise _UnreadableError("it is not UTF-8") from None
     except RecursionError:
         raise _UnreadableError("it is nested too deeply") from None
     except ValueError as error:
         raise _UnreadableError(f"it is not JSON: {str(error)[:100]}") from None
+
+
+def _refuse(word: str) -> None:
+    raise ValueError(f"it has no {word}")
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError("a number is too large")
+    return value
 
 
 def _object(message: Any) -> dict[str, Any]:

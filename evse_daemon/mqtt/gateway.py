@@ -113,6 +113,8 @@ class Gateway:
         self._phase = _Phase.STARTING
         self._ready: dict[str, Render] = {}
         self._peers: Peers | None = None
+        self._connections = 0
+        self._told_online = False
         self._sender = Sender(self._connected)
         self._calls = RemoteCalls(bus, topics, self._dialect, self._sender, self._closed, now)
         self._subscriber: Connection | None = None
@@ -185,7 +187,7 @@ class Gateway:
             spoken = self._peers.subscriptions()
         subscriptions = [*spoken, *self.external.subscriptions()]
         await self._sender.start(publisher, self._clear_leftovers, required=required)
-        self._subscriber = self._broker.subscriber(subscriptions, self._receive)
+        self._subscriber = self._broker.subscriber(subscriptions, self._receive, self._hearing)
         try:
             await self._subscriber.start(required=required)
         except BrokerUnreachable:
@@ -304,10 +306,9 @@ class Gateway:
 
         The broker may have come back empty, and clean sessions have missed what was said.
         """
-        self._sender.first(self._topics.status, already(_ONLINE), _PRESENCE)
-        if self._dialect.ready_delivery.retain:  # EVerest's modules take a second GlobalReady amiss
-            for topic, render in self._ready.items():
-                self._sender.newest(topic, render, self._dialect.ready_delivery)
+        self._connections += 1
+        self._told_online = False
+        self._say_online()
         self.external.refresh()
         if self._peers is not None:
             self._peers.reconnected()
@@ -318,6 +319,25 @@ class Gateway:
                 var = source.interface.vars[name]
                 if var.kind == Kind.STATE:
                     self.var_published(source, var, value)
+            if self._connections > 1 and not self._elsewhere(source.module_id):
+                for error in source.errors.active:
+                    self.error_changed(source, error)
+
+    def _hearing(self, connected: bool) -> None:
+        """The subscribing connection is made, or lost."""
+        if connected:
+            self._say_online()
+
+    def _say_online(self) -> None:
+        """Once at each connection, and not before calls are heard: whoever reads it may call at once."""
+        if self._told_online or not self.connected:
+            return
+        self._told_online = True
+        self._sender.first(self._topics.status, already(_ONLINE), _PRESENCE)
+        # EVerest's modules take a second GlobalReady amiss.
+        if self._connections > 1 and self._dialect.ready_delivery.retain:
+            for topic, render in self._ready.items():
+                self._sender.newest(topic, render, self._dialect.ready_delivery)
 
     async def _clear_leftovers(self) -> None:
         """What a run that died, of whichever dialect, has left retained on the broker goes before the new."""

@@ -117,6 +117,7 @@ class Link:
         """DISCONNECT and close, without waiting for a broker that does not read."""
         if self._transport is not None and not self.ended.done():
             self._protocol.send_disconnect()
+            self._protocol.flush()
             self._transport.close()
             await asyncio.wait({self.ended}, timeout=CLOSE_WITHIN_S)
         self.abort()
@@ -213,6 +214,19 @@ class _Protocol(MQTTProtocol):  # type: ignore[misc]
         self._clean = clean
         self._rest = b""
         self._skip = 0
+        self._unwritten: list[bytes] = []
+
+    def write_data(self, data: bytes) -> None:
+        """What comes in one turn of the event loop is written at once: a burst is one system call, here and there."""
+        if not self._unwritten:
+            self._loop.call_soon(self.flush)
+        self._unwritten.append(data)
+
+    def flush(self) -> None:
+        """Hands over what is not written yet."""
+        data, self._unwritten = b"".join(self._unwritten), []
+        if data and not self._transport.is_closing():
+            super().write_data(data)
 
     def connection_made(self, transport: Any) -> None:
         BaseMQTTProtocol.connection_made(self, transport)  # MQTTProtocol's would start a reader task

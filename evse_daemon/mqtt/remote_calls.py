@@ -140,10 +140,10 @@ class RemoteCalls:
         if incoming.problem is not None:
             raise incoming.problem
         closed = self._closed()
-        if closed is not None:
+        if closed is not None and not (closed.type == "Shutdown" and self._is_connected(incoming, topic)):
             raise closed
         target, command = self._find(topic)
-        if target.interface.hardware and incoming.origin not in target.standalone_callers:
+        if target.interface.hardware and not self._is_connected(incoming, topic):
             self._refuse("hardware", topic, f"{incoming.origin} is not connected to it")
             raise CallError(
                 "HandlerException",
@@ -166,6 +166,14 @@ class RemoteCalls:
         taken = _Taken(target, call, incoming.id, incoming.enveloped, deadline)
         self._in_flight[call] = taken
         return taken
+
+    def _is_connected(self, incoming: IncomingCall, topic: TreeTopic) -> bool:
+        """Whether a module of another process calls what the configuration connects it to.
+
+        Such a one is heard to the end: it may have to switch power off on a board of ours.
+        """
+        target = self._bus.implementations.get((topic.module_id, topic.implementation_id))
+        return target is not None and incoming.origin in target.standalone_callers
 
     def _find(self, topic: TreeTopic) -> tuple[Implementation[Any], Command[..., Any]]:
         module_id, implementation_id, name = topic.module_id, topic.implementation_id, topic.name

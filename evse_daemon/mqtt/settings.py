@@ -88,6 +88,12 @@ class BrokerSettings:
             ) from exc
 
 
+def client_id(name: str) -> str:
+    """What the ids of a station's two connections begin with, by its name on the broker (``Topics.name``)."""
+    # Mosquitto refuses clients with a slash in their id where its access list has %c.
+    return f"evse_daemon-{name.replace('/', '.')}"
+
+
 def _trusting(ca_file: str | None) -> ssl.SSLContext:
     try:
         return ssl.create_default_context(cafile=ca_file)

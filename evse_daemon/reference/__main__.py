@@ -35,4 +35,6 @@ def main(folder: Path) -> None:
 
 
 if __name__ == "__main__":
+    if len(sys.argv) == 1 and not DOCS.is_dir():
+        sys.exit(f"{DOCS} is not there: this is no source tree. Name a folder for the documents.")
     main(Path(sys.argv[1]) if len(sys.argv) > 1 else DOCS)

@@ -123,9 +123,9 @@ class _Document:
             self._operation(channel, "send", "error", _DIALECT.error_delivery.qos)
 
     def station(self) -> None:
-        """The topics of no interface that the dialect has."""
+        """The topics of no interface that the dialect has; those with standalone modules need another dialect."""
         for topic in STATION:
-            if topic.everest_only:
+            if topic.name == "module_metadata":
                 continue
             channel = f"station.{topic.name}"
             self._messages[channel] = _message_of_texts(topic.examples)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any, Literal
 
 from evse_daemon.mqtt.dialects import DIALECTS, to_json
 from evse_daemon.mqtt.topics import Topics
-from evse_daemon.standalone import config_messages
-from evse_daemon.standalone.config_messages import GENERATIONS, Identifier
+from evse_daemon.standalone import config_messages as messages
 
 MODULE, IMPLEMENTATION, NAME, CALLER = "{module}", "{implementation}", "{name}", "{caller}"
 PREFIX = "{prefix}"
@@ -16,7 +16,6 @@ TOPICS = Topics(PREFIX)
 
 _DIALECT = DIALECTS["documented"]
 _EVEREST = DIALECTS["everest"]
-_GENERATION = GENERATIONS["ConfigurationRequest"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,8 +28,8 @@ class StationTopic:
     retain: bool
     says: str
     examples: tuple[str, ...]
-    everest_only: bool = False
-    """The documented dialect does not have it."""
+    by: Literal["station", "module"] = "station"
+    """Who publishes it: this daemon, or a standalone module."""
 
 
 STATION: tuple[StationTopic, ...] = (
@@ -62,61 +61,73 @@ STATION: tuple[StationTopic, ...] = (
         *_EVEREST.command_delivery,
         "class and interfaces of a module, at its start; only in the dialect `everest`",
         (to_json(_EVEREST.metadata("EnergyNode", {"energy_grid": "energy"})).decode(),),
-        everest_only=True,
     ),
-    StationTopic(
-        "definition",
-        TOPICS.definition("module_names"),
-        2,
-        True,
-        "with [standalone modules](standalone.md), until all are ready: also `interfaces`, "
-        "`interface_definitions/…`, `manifests/…`, `types`, `settings`",
-        (config_messages.definition(_GENERATION, {"auth": "Auth"}).decode(),),
-        everest_only=True,
+)
+
+
+_GENERATION = messages.GENERATIONS["ConfigurationRequest"]
+_VALUE = messages.Identifier(module_id="serial", parameter="baudrate")
+
+
+def _retained(name: str, says: str, data: Any, *of: str) -> StationTopic:
+    """What a manager tells modules that start; it is cleared when all are ready."""
+    example = messages.definition(_GENERATION, data).decode()
+    return StationTopic(name, TOPICS.definition(name, *of), 2, True, says, (example,))
+
+
+MANAGER: tuple[StationTopic, ...] = (
+    _retained("interfaces", "the interfaces that modules of the station provide", ["kvs"]),
+    _retained(
+        "interface_definitions",
+        "one interface: variables, commands, errors",
+        {"cmds": {}, "errors": {}, "vars": {}},
+        NAME,
     ),
+    _retained("types", "no types: this daemon validates by itself", []),
+    _retained("settings", "EVerest's settings for modules", {"prefix": "/", "validate_schema": False}),
+    _retained("manifests", "the manifest of a module class", {"provides": {}, "requires": {}}, NAME),
+    _retained("module_names", "the class of each module", {"serial": "SerialCommHub"}),
     StationTopic(
         "config_request",
         TOPICS.config_request,
         2,
         False,
-        "a standalone module asks its manager",
-        (config_messages.get_module(_GENERATION, "auth").decode(),),
-        everest_only=True,
+        "a module asks for its configuration, or for a value to be changed",
+        (messages.get_module(_GENERATION, "serial").decode(),),
+        by="module",
     ),
     StationTopic(
         "config_response",
         TOPICS.config_response(MODULE),
         2,
         False,
-        "the manager's answer",
-        (config_messages.was_set(_GENERATION, "Accepted").decode(),),
-        everest_only=True,
+        "the answer",
+        (messages.was_set(_GENERATION, "Accepted").decode(),),
     ),
     StationTopic(
         "set_request",
         TOPICS.set_request(MODULE),
         2,
         False,
-        "the manager tells a running module of a changed value",
-        (config_messages.set_request(_GENERATION, Identifier("auth", "connection_timeout"), "30").decode(),),
-        everest_only=True,
+        "a value is changed while the module runs (EVerest 2026.10 and later)",
+        (messages.set_request(_GENERATION, _VALUE, "9600").decode(),),
     ),
     StationTopic(
         "set_response",
         TOPICS.set_response(MODULE),
         2,
         False,
-        "what the module makes of it",
-        (config_messages.was_set(_GENERATION, "Accepted").decode(),),
-        everest_only=True,
+        "what the module made of it",
+        (messages.was_set(_GENERATION, "RebootRequired").decode(),),
+        by="module",
     ),
     StationTopic(
         "shutdown",
         TOPICS.shutdown,
         2,
         False,
-        "the station ends: standalone modules end too; only with `config_messages: ConfigurationRequest`",
+        "the modules are to end (EVerest 2026.10 and later)",
         ("true",),
-        everest_only=True,
     ),
 )
+"""What is said only where the run configuration has standalone modules; in the dialect `everest`, which they need."""

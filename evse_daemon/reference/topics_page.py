@@ -15,7 +15,17 @@ from evse_daemon.reference.examples import TIME, UUID, Examples
 from evse_daemon.reference.external_topics import EXTERNAL, ExternalTopic
 from evse_daemon.reference.schemas import Schemas, adapters_of
 from evse_daemon.reference.signatures import type_text
-from evse_daemon.reference.station_topics import CALLER, IMPLEMENTATION, MODULE, NAME, PREFIX, STATION, TOPICS
+from evse_daemon.reference.station_topics import (
+    CALLER,
+    IMPLEMENTATION,
+    MANAGER,
+    MODULE,
+    NAME,
+    PREFIX,
+    STATION,
+    TOPICS,
+    StationTopic,
+)
 from evse_daemon.types.error_lists import error_types
 
 HEAD = f"""# The topics
@@ -86,6 +96,15 @@ class _Page:
         rows += [
             (
                 _code(topic.topic),
+                topic.says,
+                _delivery(topic.qos, topic.retain),
+                _link("With standalone modules"),
+            )
+            for topic in MANAGER
+        ]
+        rows += [
+            (
+                _code(topic.topic),
                 topic.payload,
                 _delivery(topic.qos) if topic.by == "station" else "from clients",
                 _link(f"Of {topic.module_class}"),
@@ -117,16 +136,19 @@ class _Page:
         return parts
 
     def station(self) -> list[str]:
-        rows = [
-            (
-                _code(topic.topic),
-                topic.says,
-                _delivery(topic.qos, topic.retain),
-                " ".join(_code(example) for example in topic.examples),
-            )
-            for topic in STATION
+        head = ("Topic", "What", "QoS", "Payload")
+        return [
+            "## The daemon itself",
+            "",
+            *_table(head, map(_station_row, STATION)),
+            "## With standalone modules",
+            "",
+            "Where the run configuration has modules of other processes (`standalone: true`), the daemon is their manager. The",
+            "dialect is then `everest`. What is retained is cleared when every module is ready. The examples are as EVerest 2026.10",
+            "writes them; from 2025.12 to 2026.02 the `msg_type` was `GetConfig` and `GetConfigResponse`.",
+            "",
+            *_table(head, map(_station_row, MANAGER)),
         ]
-        return ["## The daemon itself", "", *_table(("Topic", "What", "QoS", "Payload"), rows)]
 
     def classes(self) -> list[str]:
         rows = [
@@ -213,6 +235,16 @@ class _Page:
                 if rows:
                     parts += _table((title, "QoS" if by == "station" else "", "What", "Example"), rows)
         return parts
+
+
+def _station_row(topic: StationTopic) -> tuple[str, ...]:
+    by = "" if topic.by == "station" else " (from the module)"
+    return (
+        _code(topic.topic),
+        topic.says + by,
+        _delivery(topic.qos, topic.retain),
+        " ".join(_code(example) for example in topic.examples),
+    )
 
 
 def _external_row(topic: ExternalTopic) -> tuple[str, ...]:

@@ -14,7 +14,7 @@ from typing import Any
 
 from tests.support.brokers import mosquitto_binary
 
-BROKER_SETTINGS = "set_tcp_nodelay true, no persistence, no log"
+BROKER_SETTINGS = "set_tcp_nodelay true where not said otherwise, no persistence, no log"
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,9 @@ ON_A_BROKER: dict[str, Callable[[Mosquitto, Path], Iterable[Row]]] = {
     "round_trip": round_trip.rows,
     "event": event_to_command.rows,
 }
+ON_A_STOCK_BROKER: dict[str, Callable[[Mosquitto, Path], Iterable[Row]]] = {
+    "round_trip": round_trip.delayed_rows
+}
 WITHOUT: dict[str, Callable[[], Iterable[Row]]] = {"kernel": kernel.rows}
 
 
@@ -54,18 +57,24 @@ def _measure(parts: Iterable[str]) -> list[Row]:
         if on_a_broker and mosquitto_binary() is None:
             print(MISSING, file=sys.stderr)
         elif on_a_broker:
-            broker = start_mosquitto(folder, "log_type none")
-            try:
-                for part in on_a_broker:
-                    _say(part)
-                    found += ON_A_BROKER[part](broker, folder)
-            finally:
-                broker.stop()
+            found += _on_brokers(on_a_broker, folder)
         for part in parts:
             if part in WITHOUT:
                 _say(part)
                 found += WITHOUT[part]()
     return found
+
+
+def _on_brokers(parts: Sequence[str], folder: Path) -> Iterable[Row]:
+    for by_part, conf in ((ON_A_BROKER, ""), (ON_A_STOCK_BROKER, "set_tcp_nodelay false")):
+        broker = start_mosquitto(folder, f"log_type none\n{conf}")
+        try:
+            for part in parts:
+                if part in by_part:
+                    _say(f"{part} {conf}".strip())
+                    yield from by_part[part](broker, folder)
+        finally:
+            broker.stop()
 
 
 def _say(part: str) -> None:

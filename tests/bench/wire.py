@@ -5,7 +5,8 @@ from __future__ import annotations
 import socket
 import struct
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from itertools import islice
 
 from tests.support import raw_mqtt as mqtt
 from tests.support.brokers import Mosquitto
@@ -60,29 +61,67 @@ class Client:
         begin_s = time.perf_counter()
         self._socket.sendall(sent)
         for head, body in self._packets():
-            kind = head & 0xF0
-            if kind == mqtt.PUBLISH:
+            if head & 0xF0 == mqtt.PUBLISH:
                 if marker in body:
                     answered_s = time.perf_counter() - begin_s
                     assert b'"error"' not in body, body
                 if head & 0x06 == 0:
                     open_handshakes -= 1
-                else:
-                    (start,) = struct.unpack_from("!H", body)
-                    (message_id,) = struct.unpack_from("!H", body, 2 + start)
-                    second = head & 0x04
-                    self._socket.sendall(mqtt.ack(mqtt.PUBREC if second else mqtt.PUBACK, message_id))
-                    open_handshakes -= not second
-            elif kind == mqtt.PUBREC:
-                self._socket.sendall(mqtt.ack(QOS_2_RELEASE, *struct.unpack("!H", body)))
-            elif head == QOS_2_RELEASE:
-                self._socket.sendall(mqtt.ack(mqtt.PUBCOMP, *struct.unpack("!H", body)))
-                open_handshakes -= 1
-            elif kind in (mqtt.PUBACK, mqtt.PUBCOMP):
-                open_handshakes -= 1
+            answer, ends = _acknowledge(head, body)
+            if answer:
+                self._socket.sendall(answer)
+            open_handshakes -= ends
             if answered_s and not open_handshakes:
                 break
         return answered_s
+
+    def pipelined_s(self, topic: str, payloads: Sequence[bytes], qos: int, outstanding: int) -> float:
+        """From the first publication to the last answer of calls of which so many are made at once.
+
+        What belongs together is written at once, so that this process leaves the processor to those it measures.
+        Returns when all acknowledgements are exchanged.
+        """
+        left = iter(payloads)
+        unanswered = len(payloads)
+        open_handshakes = 2 * len(payloads) if qos else 0  # the calls' and the answers'
+        took_s = 0.0
+
+        def next_calls(count: int) -> list[bytes]:
+            return [
+                mqtt.publish(topic, payload, qos, self._next_id() if qos else 0)
+                for payload in islice(left, count)
+            ]
+
+        begin_s = time.perf_counter()
+        self._socket.sendall(b"".join(next_calls(outstanding)))
+        while unanswered or open_handshakes:
+            out: list[bytes] = []
+            for head, body in self._arrived():
+                if head & 0xF0 == mqtt.PUBLISH:
+                    assert b'"error"' not in body, body
+                    unanswered -= 1
+                    if not unanswered:
+                        took_s = time.perf_counter() - begin_s
+                    out += next_calls(1)
+                answer, ends = _acknowledge(head, body)
+                open_handshakes -= ends
+                out.append(answer)
+            self._socket.sendall(b"".join(out))
+        return took_s
+
+    def _arrived(self) -> list[tuple[int, bytes]]:
+        """The packets that are there; waits for the first."""
+        packets: list[tuple[int, bytes]] = []
+        while not packets:
+            data = self._socket.recv(65536)
+            if not data:
+                raise ConnectionError("the broker closed the connection")
+            self._buffer += data
+            while (found := _first_packet(self._buffer)) is not None:
+                head, body, end = found
+                self._buffer = self._buffer[end:]
+                packets.append((head, body))
+        return packets
 
     def _next_id(self) -> int:
         self._last_id = self._last_id % 65535 + 1
@@ -102,6 +141,23 @@ class Client:
             if not data:
                 raise ConnectionError("the broker closed the connection")
             self._buffer += data
+
+
+def _acknowledge(head: int, body: bytes) -> tuple[bytes, bool]:
+    """What is written in answer to a packet of a handshake, and whether the handshake is over then."""
+    match head & 0xF0:
+        case mqtt.PUBLISH if head & 0x06:
+            (start,) = struct.unpack_from("!H", body)
+            (message_id,) = struct.unpack_from("!H", body, 2 + start)
+            second = bool(head & 0x04)
+            return mqtt.ack(mqtt.PUBREC if second else mqtt.PUBACK, message_id), not second
+        case mqtt.PUBREC:
+            return mqtt.ack(QOS_2_RELEASE, *struct.unpack("!H", body)), False
+        case 0x60:
+            return mqtt.ack(mqtt.PUBCOMP, *struct.unpack("!H", body)), True
+        case mqtt.PUBACK | mqtt.PUBCOMP:
+            return b"", True
+    return b"", False
 
 
 def _first_packet(buffer: bytes) -> tuple[int, bytes, int] | None:

@@ -69,6 +69,11 @@ class FuzzStation:
             for name in found.interface.commands
         }
 
+    @property
+    def heard(self) -> list[str]:
+        """The topics outside the tree on which modules take orders."""
+        return [topic for topic, _ in self.broker.subscriptions if topic != self.topics.all_commands]
+
     def charging(self) -> bool:
         """Whether power flows in the session that was begun at the start, and every module lives."""
         evse = self.station.modules["evse_manager"]

@@ -61,6 +61,10 @@ def orders(commands: Mapping[str, Implementation[Any]]) -> st.SearchStrategy[Ord
         {"error_type": st.sampled_from(["DiodeFault", "ac_rcd_DC", "lock_ConnectorLockFailedLock"])},
         optional={"raise": st.sampled_from(["true", "false"])},
     ).map(json.dumps)
+    number = (st.floats() | st.integers() | st.sampled_from([0, 5.9, 6, -6, 16, 1e-300])).map(str)
+    phases = st.fixed_dictionaries(
+        {"amps": st.floats(-100, 100), "phases": st.integers(-1, 4) | st.integers()}
+    ).map(json.dumps)
     script = st.lists(
         st.sampled_from(
             [
@@ -85,6 +89,11 @@ def orders(commands: Mapping[str, Implementation[Any]]) -> st.SearchStrategy[Ord
         (api_command(EVSE, "disable"), connector.map(str)),
         (api_command(EVSE, "enable_disable"), disable),
         (api_command("dummy_token_provider", "provide"), token),
+        (api_command(EVSE, "set_limit_amps"), number),
+        (api_command(EVSE, "set_limit_watts"), number),
+        (api_command(EVSE, "set_limit_amps_phases"), phases),
+        (api_command(EVSE, "uk_random_delay"), st.sampled_from(["enable", "disable", "cancel"])),
+        (api_command(EVSE, "uk_random_delay_set_max_duration_s"), st.integers(0, 10**9).map(str)),
         (carsim_command(1, "enable"), st.sampled_from(["true", "false"])),
         (carsim_command(1, "execute_charging_session"), script),
         (carsim_command(1, "modify_charging_session"), script),

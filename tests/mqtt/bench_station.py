@@ -138,8 +138,11 @@ class FakeBroker:
     will: Will | None = None
     subscriptions: Sequence[tuple[str, int]] = ()
     subscriber_starts: bool = True
+    _on_hearing: Callable[[bool], None] = lambda _connected: None
     open: int = 0
     """Connections that were made and not ended."""
+    hears: bool = True
+    """The subscribing connection is made when the other is; where not, by ``hear``."""
     hangs: bool = False
     """Nothing that is handed over is ever accepted."""
 
@@ -149,10 +152,14 @@ class FakeBroker:
         return _FakePublisher(self)
 
     def subscriber(
-        self, subscriptions: Sequence[tuple[str, int]], on_message: Callable[[Inbound], None]
+        self,
+        subscriptions: Sequence[tuple[str, int]],
+        on_message: Callable[[Inbound], None],
+        on_state: Callable[[bool], None],
     ) -> Connection:
         self.subscriptions = subscriptions
         self._on_message = on_message
+        self._on_hearing = on_state
         return _FakeConnection(self)
 
     async def retained(self, filters: Sequence[str]) -> list[str]:
@@ -162,6 +169,12 @@ class FakeBroker:
     def reach(self) -> None:
         self.connected = True
         self._on_state(True)
+        self.hear()
+
+    def hear(self) -> None:
+        """The subscribing connection is made."""
+        if self.connected and self.hears:
+            self._on_hearing(True)
 
     def lose(self) -> None:
         self.connected = False
@@ -186,18 +199,23 @@ class _FakeConnection:
 
     @property
     def connected(self) -> bool:
-        return self._broker.connected
+        return self._broker.connected and self._broker.hears
 
     async def start(self, *, required: bool = True) -> None:
         if not self._broker.subscriber_starts:
             raise BrokerUnreachable("no")
         self._broker.open += 1
+        self._broker.hear()
 
     async def stop(self) -> None:
         self._broker.open -= 1
 
 
 class _FakePublisher(_FakeConnection):
+    @property
+    def connected(self) -> bool:
+        return self._broker.connected
+
     async def start(self, *, required: bool = True) -> None:
         if self._broker.reachable:
             self._broker.open += 1

@@ -399,6 +399,33 @@ def test_what_is_on_the_broker(row: Row, dialect: DialectName) -> None:
     run(scenario())
 
 
+@pytest.mark.parametrize("dialect", DIALECTS)
+def test_what_is_wrong_is_said_again_after_a_reconnect(dialect: DialectName) -> None:
+    """Whoever lost the connection too, or came with the new broker, has not heard of it."""
+    topic = f"{IMPL}/bsp/error/evse_board_support/MREC8EmergencyStop"
+
+    async def scenario() -> None:
+        provider = Provider(dialect)
+        provider.gateway.all_ready()
+        raise_stop(provider)
+        await provider.gateway.start()
+        await provider.settle()
+        raised = provider.broker.on(topic)
+        assert len(raised) == 1, "said once where there was no connection before"
+        provider.broker.lose()
+        provider.broker.reach()
+        await provider.settle()
+        assert provider.broker.on(topic) == raised * 2
+        provider.broker.lose()
+        provider.bsp.clear_error("evse_board_support/MREC8EmergencyStop")
+        provider.broker.reach()
+        await provider.settle()
+        assert ["ClearedByModule" in said for said in provider.broker.on(topic)] == [False, False, True]
+        await provider.gateway.stop()
+
+    run(scenario())
+
+
 def test_the_table_has_every_error_of_a_call() -> None:
     """Of seed 001."""
     described = "".join(row.payload[0] for row in ROWS)

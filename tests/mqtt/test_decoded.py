@@ -86,6 +86,8 @@ def test_an_error(dialect: DialectName) -> None:
         (TOPICS.var("m", "i", "x"), b"{", "it is not JSON"),
         (TOPICS.var("m", "i", "x"), b"\xff", "it is not UTF-8"),
         (TOPICS.var("m", "i", "x"), b"[" * 100_000, "nested too deeply"),
+        (TOPICS.var("m", "i", "x"), b'{"data":NaN}', "it has no NaN"),
+        (TOPICS.var("m", "i", "x"), b'{"data":-1e999}', "a number is too large"),
         (TOPICS.var("m", "i", "x"), b"5", "it is not a JSON object"),
         (TOPICS.var("m", "i", "x"), b"{}", "there is no data in it"),
         (TOPICS.command("m", "i", "x"), b"{}", "there is no id"),

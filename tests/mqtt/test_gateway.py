@@ -189,6 +189,27 @@ def test_an_outage() -> None:
     play(scenario)
 
 
+def test_it_is_not_online_before_it_hears_calls() -> None:
+    async def scenario(station: Station, broker: FakeBroker) -> None:
+        broker.lose()
+        station.bench.publish(Bench.session_event, "while away")
+        broker.sent.clear()
+        broker.hears = False
+        broker.reach()
+        await settle(station)
+        assert [sent.topic for sent in broker.sent] == [VARS + "session_event"], "what waited waits no longer"
+        broker.hears = True
+        broker.hear()
+        await settle(station)
+        topics = [sent.topic for sent in broker.sent[1:]]
+        assert topics == [STATUS, "everest/modules/m/ready", "everest/ready"]
+        broker.hear()
+        await settle(station)
+        assert len(broker.on(STATUS)) == 1, "told once"
+
+    play(scenario)
+
+
 def test_a_failed_module_has_no_state() -> None:
     async def scenario(station: Station, broker: FakeBroker) -> None:
         station.bench.publish(Bench.level, 1)

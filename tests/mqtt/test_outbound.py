@@ -67,8 +67,8 @@ async def _empty_mailbox(port: int, last: str) -> list[str]:
 def test_exactly_once_over_aborts_and_broker_restarts(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("evse_daemon.mqtt.client._PAUSE_MIN_S", 0.02)
-    monkeypatch.setattr("evse_daemon.mqtt.client._PAUSE_MAX_S", 0.1)
+    monkeypatch.setattr("evse_daemon.mqtt.backoff.FIRST_S", 0.02)
+    monkeypatch.setattr("evse_daemon.mqtt.backoff.LONGEST_S", 0.1)
     broker = start_mosquitto(tmp_path, persistent=True)
     count, faults = 400, "dddrdddrdddr"  # d: the link is dropped, r: the broker is restarted
     pending = iter(faults)
@@ -174,6 +174,25 @@ def test_never_more_than_16_in_flight() -> None:
             await connection.abort()
         assert max(most) == 16
         assert len(most) == 60
+
+    run(scenario())
+
+
+def test_a_burst_is_written_at_once(mosquitto: Mosquitto, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each system call wakes the broker: written one by one, 16 messages take twice as long."""
+
+    async def scenario() -> None:
+        connection = publisher(mosquitto.settings)
+        await connection.start()
+        assert connection._link is not None
+        transport = connection._link._transport
+        written: list[bytes] = []
+        monkeypatch.setattr(transport, "write", written.append)
+        for number in numbers(10):
+            connection.submit("a", number, 1)
+        await asyncio.sleep(0)
+        assert [data.count(b"\x00\x01a") for data in written] == [10]
+        await connection.abort()
 
     run(scenario())
 

@@ -303,3 +303,21 @@ def test_the_end_may_begin_before_the_station_is_ready() -> None:
         await station.gateway.stop()
 
     run(scenario())
+
+
+def test_a_connected_module_of_another_process_is_heard_to_the_end() -> None:
+    switch = "everest/modules/m/impl/relay/cmd/switch"
+
+    async def scenario(station: Station, broker: FakeBroker) -> None:
+        station.relay.standalone_callers.add("kernel")
+        station.gateway.begin_shutdown()
+        for origin in ("kernel", "stranger"):
+            broker.send(switch, {"id": "1", "origin": origin, "args": {"on": False}})
+            broker.send(ADD, {**ADD_1_2, "origin": origin})
+        await settle(station)
+        assert station.executed == ["switch False"]
+        assert json.loads(broker.on(f"{switch}/response/kernel")[0])["data"]["retval"] is None
+        assert error_of(broker.on(f"{switch}/response/stranger")[0])[0] == "Shutdown"
+        assert error_of(broker.on(f"{ADD}/response/kernel")[0])[0] == "Shutdown"
+
+    play(scenario)

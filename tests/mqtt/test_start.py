@@ -11,9 +11,9 @@ import pytest
 
 from evse_daemon.mqtt.client import BrokerUnreachable, MqttConnection
 from evse_daemon.mqtt.settings import BrokerSettings, TlsSettings
-from tests.mqtt.conftest import Certificates
 from tests.mqtt.helpers import Recorder, publisher
 from tests.support.brokers import Mosquitto, free_port, start_mosquitto
+from tests.support.certificates import Certificates
 from tests.support.raw_mqtt import CONNACK, Peer, RawServer, packet
 from tests.support.waiting import run, until
 
@@ -126,10 +126,8 @@ def test_user_and_password(tmp_path: Path) -> None:
 
 def test_tls(tmp_path: Path, certificates: Certificates) -> None:
     server, mutual = free_port(), free_port()
-    files = f"cafile {certificates.ca}\ncertfile {certificates.server}\nkeyfile {certificates.server_key}"
-    broker = start_mosquitto(
-        tmp_path, f"listener {server}\n{files}\nlistener {mutual}\n{files}\nrequire_certificate true"
-    )
+    listeners = f"{certificates.listener(server)}\n{certificates.listener(mutual)}\nrequire_certificate true"
+    broker = start_mosquitto(tmp_path, listeners)
     trusted = TlsSettings(ca_file=certificates.ca)
     try:
         run(_round_trip(broker.tls_settings(server, trusted)))

@@ -13,12 +13,20 @@ import pytest
 from evse_daemon.mqtt.settings import BrokerSettings, TlsSettings
 
 MISSING = "NOT TESTED: the program mosquitto is not installed (apt install mosquitto)"
+OTHER_VARIABLE = "EVSE_TEST_MOSQUITTO"
+"""In the environment: the mosquitto program of another Debian; CONTRIBUTING.md says how to get one."""
+OTHER_MISSING = f"NOT TESTED: the Mosquitto of another Debian ({OTHER_VARIABLE} names no program)"
 _CONNECT = bytes.fromhex("10 10 00 04 4d515454 04 02 003c 0004 70726f62".replace(" ", ""))
 _CONNACK_TYPE = 0x20
 
 
 def mosquitto_binary() -> str | None:
     return shutil.which("mosquitto", path=os.environ.get("PATH", "") + ":/usr/sbin:/usr/local/sbin")
+
+
+def other_mosquitto_binary() -> str | None:
+    """The Mosquitto of another Debian than this machine's, where the environment names one."""
+    return shutil.which(os.environ.get(OTHER_VARIABLE, ""))
 
 
 def free_port() -> int:
@@ -43,7 +51,7 @@ class Mosquitto:
         lines = [
             f"listener {self.port} {self.host}",
             f"listener 0 {self.socket_path}",
-            "set_tcp_nodelay true",
+            "" if "set_tcp_nodelay" in extra_conf else "set_tcp_nodelay true",
             "max_inflight_messages 0",
             "max_queued_messages 100000",
             f"persistence {'true' if persistent else 'false'}",
@@ -84,6 +92,19 @@ class Mosquitto:
             process.send_signal(signum)
             process.wait(5)
 
+    def hang(self) -> None:
+        """It keeps its connections and does nothing, until `go_on`."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGSTOP)
+
+    def go_on(self) -> None:
+        assert self._process is not None
+        self._process.send_signal(signal.SIGCONT)
+
+    def forget(self) -> None:
+        """Throws away what a stopped broker would know when it starts again."""
+        (self.log_file.parent / "mosquitto.db").unlink(missing_ok=True)
+
     def restart(self) -> None:
         self.stop()
         self.start()
@@ -97,9 +118,11 @@ class Mosquitto:
             return False
 
 
-def start_mosquitto(tmp_path: Path, extra_conf: str = "", *, persistent: bool = False) -> Mosquitto:
+def start_mosquitto(
+    tmp_path: Path, extra_conf: str = "", *, persistent: bool = False, binary: str | None = None
+) -> Mosquitto:
     """A running broker; call `stop` at the end. Skips the test if there is no Mosquitto."""
-    binary = mosquitto_binary()
+    binary = binary or mosquitto_binary()
     if binary is None:
         pytest.skip(MISSING)
     broker = Mosquitto(tmp_path / "broker", binary, extra_conf, persistent=persistent)

@@ -60,6 +60,7 @@ class MemoryBroker:
         self.connected = False
         self._queue: deque[tuple[MemoryClient, str, bytes, bool]] = deque()
         self._on_state: Callable[[bool], None] = lambda _: None
+        self.on_hearing: Callable[[bool], None] = lambda _: None
         self._subscriptions: Sequence[tuple[str, int]] = ()
         self._on_message: Callable[[Inbound], None] = lambda _: None
 
@@ -70,10 +71,12 @@ class MemoryBroker:
         """The daemon loses its connections; the broker and its other clients go on."""
         self.connected = False
         self._on_state(False)
+        self.on_hearing(False)
 
     def reach(self) -> None:
         self.connected = True
         self._on_state(True)
+        self.on_hearing(True)
 
     def take(self, topic: str, payload: bytes, qos: int, *, retain: bool) -> None:
         self.seen.append(Seen(topic, payload.decode(), qos, retain))
@@ -105,10 +108,14 @@ class MemoryBroker:
         return _DaemonPublisher(self)
 
     def subscriber(
-        self, subscriptions: Sequence[tuple[str, int]], on_message: Callable[[Inbound], None]
+        self,
+        subscriptions: Sequence[tuple[str, int]],
+        on_message: Callable[[Inbound], None],
+        on_state: Callable[[bool], None],
     ) -> Connection:
         self._subscriptions = subscriptions
         self._on_message = on_message
+        self.on_hearing = on_state
         return _DaemonConnection(self)
 
     async def retained(self, filters: Sequence[str]) -> list[str]:
@@ -127,6 +134,7 @@ class _DaemonConnection:
 
     async def start(self, *, required: bool = True) -> None:
         del required
+        self._broker.on_hearing(True)
 
     async def stop(self) -> None:
         return

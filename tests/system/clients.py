@@ -27,6 +27,20 @@ POWER_COMMAND = TOPICS.command("yeti_driver", "board_support", "allow_power_on")
 CARSIM = carsim_command(1, "execute_charging_session")
 CARSIM_MODIFY = carsim_command(1, "modify_charging_session")
 
+STATES = [
+    TOPICS.ready,
+    TOPICS.module_ready("evse_manager"),
+    *(
+        TOPICS.var("evse_manager", "evse", name)
+        for name in (
+            "ready", "evse_id", "hw_capabilities", "limits", "supported_energy_transfer_modes",
+            "waiting_for_external_ready", "selected_protocol",
+        )
+    ),
+    TOPICS.var("yeti_driver", "board_support", "capabilities"),
+]  # fmt: skip
+"""What somebody who comes to an empty broker must be told: the vars of kind state."""
+
 SESSION = "sleep 1;iec_wait_pwr_ready;sleep 1;draw_power_regulated 16,3;sleep 20;unplug"
 """The issue's own session."""
 
@@ -70,15 +84,26 @@ class Client:
         port: of the broker on this machine.
         filters: what it subscribes to.
         kept_as: client id of a session that the broker keeps while the client is away.
+        qos: of the subscriptions.
+        login: user and password.
     """
 
-    def __init__(self, port: int, *filters: str, kept_as: str = "", qos: int = 2) -> None:
+    def __init__(
+        self,
+        port: int,
+        *filters: str,
+        kept_as: str = "",
+        qos: int = 2,
+        login: tuple[str, str] | None = None,
+    ) -> None:
         self._changed = threading.Condition()
         self._messages: list[Heard] = []
         self._subscribed = False
         self._filters = [(topic, qos) for topic in filters]
         self._done: deque[int] = deque(maxlen=20)
         self._paho = paho.Client(CallbackAPIVersion.VERSION2, client_id=kept_as, clean_session=not kept_as)
+        if login is not None:
+            self._paho.username_pw_set(*login)
         self._paho.max_inflight_messages_set(0)
         self._paho.reconnect_delay_set(0.05, 0.2)  # type: ignore[arg-type]
         self._paho.on_socket_open = _without_delay

@@ -59,13 +59,14 @@ def test_it_refuses_to_publish_beside_a_live_station(mosquitto: Mosquitto, start
         second = start(["simulate", *where(mosquitto)])
         assert second.ended() == 5
         assert "a station is online there" in second.err
-        assert "--prefix everest_2" in second.err
+        assert "--prefix everest_2 --external-prefix everest_2_api/" in second.err
         assert "Traceback" not in second.err
         client.wait(api_var("evse_manager", "session_info"), since=client.mark())
         assert client.events(first_heard) == []
         assert client.on(TOPICS.status, first_heard) == []
     third = start(["simulate", *where(mosquitto), "--prefix", "everest_2"])
     third.says("-t 'everest_2/#'")
+    third.says("a second station on the broker would use the same")
     third.says("Enabled")
 
 

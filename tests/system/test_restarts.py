@@ -17,6 +17,7 @@ from tests.system.clients import (
     EVENTS,
     LONG_SESSION,
     POWER_COMMAND,
+    STATES,
     TOPICS,
     WHOLE,
     Client,
@@ -27,19 +28,6 @@ from tests.system.processes import START_S, Daemon, run, until, where
 
 BOARD = TOPICS.var("yeti_driver", "board_support", "event")
 METER = TOPICS.var("evse_manager", "evse", "powermeter")
-STATES = [
-    TOPICS.ready,
-    TOPICS.module_ready("evse_manager"),
-    *(
-        TOPICS.var("evse_manager", "evse", name)
-        for name in (
-            "ready", "evse_id", "hw_capabilities", "limits", "supported_energy_transfer_modes",
-            "waiting_for_external_ready", "selected_protocol",
-        )
-    ),
-    TOPICS.var("yeti_driver", "board_support", "capabilities"),
-]  # fmt: skip
-"""What somebody who comes to an empty broker must be told: the vars of kind state."""
 
 
 @pytest.fixture

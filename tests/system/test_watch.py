@@ -164,8 +164,11 @@ def test_it_leaves_no_trace_on_the_broker(mosquitto: Mosquitto, start: Start) ->
 # A broker that goes, a reader that does not read, the end.
 
 
-def test_a_broker_that_goes_away_is_said_and_comes_back(mosquitto: Mosquitto, start: Start) -> None:
-    daemon = watching(start, mosquitto)
+def test_a_broker_that_goes_away_is_said_and_comes_back(
+    mosquitto: Mosquitto, start: Start, tmp_path: Path
+) -> None:
+    recording = tmp_path / "session.log"
+    daemon = watching(start, mosquitto, "--record", str(recording))
     mosquitto.restart()
     until(lambda: "MQTT broker reached again" in daemon.err, what=daemon.describe)
     assert "MQTT connection lost" in daemon.err
@@ -175,6 +178,9 @@ def test_a_broker_that_goes_away_is_said_and_comes_back(mosquitto: Mosquitto, st
     mosquitto.stop()
     until(lambda: daemon.err.count("MQTT connection lost") == 2)
     ends(daemon)
+    lost, message, again = recording.read_text("utf-8").splitlines()
+    assert lost == again == "# messages may be missing: the connection to the broker was lost"
+    assert message.endswith(var("after"))
 
 
 @pytest.fixture

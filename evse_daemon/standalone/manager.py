@@ -35,6 +35,9 @@ SET_ANSWER_S = 5.0
 START_S = 20.0
 """How long the modules of this process wait for the others."""
 
+MAX_SETTINGS = 16
+"""Changed values of which a module has to tell yet what it makes of them; further ones wait for its next start."""
+
 STORED = "parameters"
 """The key of changed values among the settings that the journal keeps for a module."""
 
@@ -303,7 +306,9 @@ class StandaloneModules(Exchange):
             self._answer(origin, messages.was_set(self._generation, "Rejected", problem, "Ok", problem))
             return
         self._configuration.store(change)
-        if change.at_run_time and self._members[change.identifier.module_id].module.up:
+        module_id = change.identifier.module_id
+        told = len(self._settings.get(module_id, ()))
+        if change.at_run_time and self._members[module_id].module.up and told < MAX_SETTINGS:
             self._tell_change(origin, change, again=False)
         else:
             self._answer(origin, messages.was_set(self._generation, "RebootRequired"))

@@ -26,6 +26,10 @@ KERNEL_S = 5.0
 """How long a kernel that commands our hardware may publish nothing."""
 
 
+MAX_NAMES = 1000
+"""Modules that are kept in mind; anybody can take a name on a broker."""
+
+
 class News(Enum):
     """What the manager lets us know."""
 
@@ -159,7 +163,8 @@ class Membership(Exchange):
     def _notice(self, topic: TreeTopic, message: Inbound) -> None:
         """Takes note of who commands our hardware, and of its life."""
         if topic.kind == "var":
-            if not message.retain:
+            known = topic.module_id in self._heard_s or len(self._heard_s) < MAX_NAMES
+            if known and not message.retain:
                 self._heard_s[topic.module_id] = self._bus.clock.now_s()
             return
         target = self._bus.implementations.get((topic.module_id, topic.implementation_id))
@@ -168,5 +173,5 @@ class Membership(Exchange):
                 origin = read_call(message.payload).origin
             except UnanswerableError:
                 return
-            if origin in target.standalone_callers:
+            if origin in target.standalone_callers and len(self._kernels) < MAX_NAMES:
                 self._kernels.add(origin)

@@ -25,7 +25,7 @@ from evse_daemon.interfaces.evse_board_support import EvseBoardSupport
 from evse_daemon.interfaces.powermeter import Powermeter
 from evse_daemon.standalone.incoming import Answer
 from evse_daemon.standalone.wanted import Setting, WantedBoard
-from evse_daemon.standalone.watch import Watch
+from evse_daemon.standalone.watch import Meter, Watch
 
 I_co = TypeVar("I_co", bound=Interface, covariant=True)
 
@@ -80,6 +80,7 @@ class RemoteModule(Module):
     def __init__(self, context: Context) -> None:
         super().__init__(context)
         self._boards: dict[str, WantedBoard] = {}
+        self._meters: dict[str, Meter] = {}
         self._pending: dict[str, Call[Any]] = {}
         self._sent_s: dict[str, float] = {}
         self._telling: set[str] = set()
@@ -97,7 +98,7 @@ class RemoteModule(Module):
             if implementation.interface is EvseBoardSupport:
                 self._boards[name] = WantedBoard()
             elif implementation.interface is Powermeter:
-                self._watch.meter = True
+                self._meters[name] = Meter()
 
     @property
     def up(self) -> bool:
@@ -123,6 +124,7 @@ class RemoteModule(Module):
     def configuring(self) -> None:
         """It has asked for its configuration: it begins, or begins anew."""
         self._watch.booting = True
+        self._meters = {name: Meter() for name in self._meters}
         self._silent("it is starting")
         for implementation in self.implementations.values():
             for error in implementation.errors.active:
@@ -141,8 +143,12 @@ class RemoteModule(Module):
 
     def var_heard(self, implementation: Implementation[Any], var: Var[Any], value: Any) -> None:
         """A value of a variable."""
-        if implementation.interface is Powermeter and var.name == Powermeter.powermeter.name:
-            self._watch.read(self.clock.now_s())
+        meter = self._meters.get(implementation.implementation_id)
+        if meter is not None and var.name == Powermeter.powermeter.name:
+            was_silent = meter.silent
+            meter.read(self.clock.now_s())
+            if was_silent and self._watch.up:
+                self._clear_fault(implementation)
         self._heard()
         implementation.publish(var, value)
 
@@ -256,12 +262,12 @@ class RemoteModule(Module):
         if self._silence:
             self.log.info("a standalone module is there")
         self._silence = ""
-        for implementation in self.implementations.values():
-            for type_ in _faults(implementation):
-                implementation.clear_error(type_, SILENT)
+        for name, implementation in self.implementations.items():
+            if name not in self._meters or not self._meters[name].silent:
+                self._clear_fault(implementation)
 
     def _silent(self, reason: str) -> None:
-        self._watch.down()
+        self._watch.up = False
         self._telling.clear()
         for board in self._boards.values():
             board.lose()
@@ -272,11 +278,18 @@ class RemoteModule(Module):
             return
         self._silence = reason
         for implementation in self.implementations.values():
-            for type_ in _faults(implementation):
-                implementation.raise_error(
-                    type_, f"standalone module {self.module_id}: {reason}", sub_type=SILENT
-                )
+            self._raise_fault(implementation, reason)
         self.log.warning("a standalone module is silent", reason=reason)
+
+    def _raise_fault(self, implementation: Implementation[Any], reason: str) -> None:
+        for type_ in _faults(implementation):
+            implementation.raise_error(
+                type_, f"standalone module {self.module_id}: {reason}", sub_type=SILENT
+            )
+
+    def _clear_fault(self, implementation: Implementation[Any]) -> None:
+        for type_ in _faults(implementation):
+            implementation.clear_error(type_, SILENT)
 
     def _tick(self) -> None:
         now_s = self.clock.now_s()
@@ -285,6 +298,10 @@ class RemoteModule(Module):
         reason = self._watch.silence(now_s)
         if reason:
             self._silent(reason)
+        for name, meter in self._meters.items():
+            if self._watch.up and (reason := meter.silence(now_s, self.deadline_s)):
+                self._raise_fault(self.implementations[name], reason)
+                self.log.warning("a standalone meter is silent", implementation=name, reason=reason)
         if not self.wire.connected or self._watch.booting:
             return
         if not self._watch.up or self._unsent:

@@ -15,47 +15,53 @@ LONGEST_CYCLE_S = 60.0
 
 
 @dataclass(slots=True)
+class Meter:
+    """What is known of the readings of one meter."""
+
+    reading_s: float | None = None
+    cycle_s: float = 0.0
+    silent: bool = False
+
+    def read(self, now_s: float) -> None:
+        """A reading came."""
+        if self.reading_s is not None:
+            self.cycle_s = max(self.cycle_s, min(now_s - self.reading_s, LONGEST_CYCLE_S))
+        self.reading_s = now_s
+        self.silent = False
+
+    def silence(self, now_s: float, deadline_s: float) -> str:
+        """Why it counts as silent from now on; empty where it does not, or does already."""
+        if self.reading_s is None or not self.cycle_s or self.silent:
+            return ""
+        allowed_s = max(METER_CYCLES * self.cycle_s, deadline_s)
+        if now_s - self.reading_s < allowed_s:
+            return ""
+        self.silent = True
+        return f"there was no reading for {allowed_s:.1f} s"
+
+
+@dataclass(slots=True)
 class Watch:
     """What is known of one module's life."""
 
     deadline_s: float
     """How long a board may say nothing."""
     board: bool = False
-    meter: bool = False
+    """It has a board, which can be asked."""
     up: bool = False
     """It has told that it is ready, or was heard, and nothing has shown the contrary since."""
     booting: bool = False
     """It has asked for its configuration and not told that it is ready."""
     heard_s: float = float("-inf")
-    reading_s: float | None = None
-    cycle_s: float = 0.0
 
     def heard(self, now_s: float) -> None:
         """Something sensible came from it."""
         self.heard_s = now_s
 
-    def read(self, now_s: float) -> None:
-        """A reading of the meter came."""
-        if self.reading_s is not None:
-            self.cycle_s = max(self.cycle_s, min(now_s - self.reading_s, LONGEST_CYCLE_S))
-        self.reading_s = now_s
-
-    def down(self) -> None:
-        """It is gone, or begins anew."""
-        self.up = False
-        self.reading_s = None
-        self.cycle_s = 0.0
-
     def silence(self, now_s: float) -> str:
         """Why it counts as silent now; empty where it does not."""
-        if not self.up:
-            return ""
-        if self.board and now_s - self.heard_s >= self.deadline_s:
+        if self.up and self.board and now_s - self.heard_s >= self.deadline_s:
             return f"it has said nothing for {self.deadline_s:g} s"
-        if self.meter and self.reading_s is not None and self.cycle_s:
-            allowed_s = max(METER_CYCLES * self.cycle_s, self.deadline_s)
-            if now_s - self.reading_s >= allowed_s:
-                return f"there was no reading for {allowed_s:.1f} s"
         return ""
 
     def probe_due(self, now_s: float) -> bool:

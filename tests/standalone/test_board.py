@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 
 from evse_daemon.interfaces.evse_board_support import EvseBoardSupport
-from evse_daemon.types.evse_board_support import PowerOnOff
 from tests.standalone.world import Board, StandaloneWorld, config_text, play
 
 TOKEN = b'{"id_token":{"value":"DEADBEEF","type":"ISO14443"},"authorization_type":"RFID"}'
@@ -24,6 +23,7 @@ CAPABILITIES = {
 }
 FAULT = "evse_board_support/CommunicationFault"
 BOARD = ("yeti_driver", "board_support")
+METER = ("yeti_driver", "powermeter")
 CMD = "everest/modules/yeti_driver/impl/board_support/cmd/"
 
 
@@ -81,6 +81,25 @@ def test_a_board_that_falls_silent_stops_charging_and_is_told_to_open_first_when
         assert world.errors(*BOARD) == []
         told = [command for _, command, _ in board.commands]
         assert told[0] == "allow_power_on"
+
+    play(scenario, config_text("yeti_driver"))
+
+
+def test_a_meter_that_falls_silent_stops_charging_although_its_board_answers() -> None:
+    async def scenario(world: StandaloneWorld) -> None:
+        board = await charging(world)
+        board.measures = False
+        await world.advance(2.5)
+        assert world.errors(*METER) == []
+        await world.advance(1.5)
+        assert world.errors(*METER) == ["powermeter/CommunicationFault"]
+        assert world.errors(*BOARD) == []
+        assert not board.closed
+        await world.advance(10)
+        assert world.errors(*METER) == ["powermeter/CommunicationFault"]
+        board.measures = True
+        await world.advance(1.5)
+        assert world.errors(*METER) == []
 
     play(scenario, config_text("yeti_driver"))
 
@@ -150,31 +169,43 @@ def test_a_board_that_talks_but_does_not_obey_counts_as_silent() -> None:
     async def scenario(world: StandaloneWorld) -> None:
         board = await charging(world)
         board.silent = True
-        for _ in range(8):
-            board.var("board_support", "telemetry", {})
-            await world.advance(0.5)
-        board.car("B")
-        for _ in range(6):
+        board.car("B")  # the kernel commands power off
+        for _ in range(15):
+            assert world.errors(*BOARD) == []
             board.var("board_support", "event", {"event": "B"})
-            await world.advance(0.5)
+            await world.advance(0.12)
+        for _ in range(10):
+            board.var("board_support", "event", {"event": "B"})
+            await world.advance(0.12)
         assert world.errors(*BOARD) == [FAULT]
 
     play(scenario, config_text("yeti_driver"))
 
 
-def test_a_command_to_a_board_is_not_carried_out_after_an_outage() -> None:
+def test_a_call_that_was_given_up_is_not_sent_after_an_outage() -> None:
     async def scenario(world: StandaloneWorld) -> None:
         board = await charging(world)
-        world.broker.lose()
-        on = PowerOnOff(allow_power_on=True, reason="FullPowerCharging")
-        implementation = world.bus.implementations[BOARD]
-        client = world.station.modules["evse_manager"].clients["bsp"][0]
-        assert client.module_id == implementation.module_id
-        await world.advance(3)
-        client.call(EvseBoardSupport.allow_power_on, value=on)
+        evse = world.station.modules["evse_manager"]
+        evse.clients["bsp"][0].call(EvseBoardSupport.ac_switch_three_phases_while_charging, value=True)
+        world.bus.settle()
+        world.broker.lose()  # before it was sent
+        await world.advance(8)
         board.commands.clear()
-        await world.advance(0.5)
-        assert board.commands == []
+        world.broker.reach()
+        await world.advance(1)
+        names = [command for _, command, _ in board.commands]
+        assert names
+        assert "ac_switch_three_phases_while_charging" not in names
+
+    play(scenario, config_text("yeti_driver"))
+
+
+def test_commands_to_hardware_are_sent_at_most_once() -> None:
+    async def scenario(world: StandaloneWorld) -> None:
+        await charging(world)
+        sent = [message for message in world.broker.seen if message.topic.startswith(CMD)]
+        commands = [message for message in sent if "/response/" not in message.topic]
+        assert {(message.qos, message.retain) for message in commands} == {(0, False)}
 
     play(scenario, config_text("yeti_driver"))
 

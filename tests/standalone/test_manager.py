@@ -166,6 +166,47 @@ def test_two_modules_that_start_anew_together_are_both_configured() -> None:
     play(scenario, config_text("yeti_driver", "token_validator"))
 
 
+def test_definitions_stay_while_another_module_starts() -> None:
+    async def scenario(world: StandaloneWorld) -> None:
+        first = [Board(), validator()]
+        for module in first:
+            world.connect(module)
+        await world.advance(1)
+        for module in first:
+            world.disconnect(module)
+        slow, fast = validator(), Board()
+        slow.boot_step = False
+        world.connect(slow)
+        await world.advance(0.5)
+        world.connect(fast)
+        await world.advance(0.5)
+        assert (fast.died, fast.ready_seen) == ("", 1)
+        slow.go_on()
+        await world.advance(0.5)
+        assert slow.died == ""
+        assert slow.ready_seen
+        assert left(world.broker) == []
+
+    play(scenario, config_text("yeti_driver", "token_validator"))
+
+
+def test_an_answer_of_before_an_outage_is_not_given_after_it() -> None:
+    async def scenario(world: StandaloneWorld) -> None:
+        board = Board()
+        world.connect(board)
+        world.broker.lose()  # it has asked, and is not answered yet
+        await world.advance(1)
+        world.broker.reach()
+        await world.advance(1)
+        assert world.broker.on(RESPONSE) == []
+        board.boot()
+        await world.advance(1)
+        assert (board.died, board.ready_seen) == ("", 1)
+        assert len(world.broker.on(RESPONSE)) == 1
+
+    play(scenario, config_text("yeti_driver"))
+
+
 def test_a_daemon_that_starts_anew_takes_over_a_module_that_runs_and_opens_the_contactor() -> None:
     async def scenario() -> None:
         broker = MemoryBroker()

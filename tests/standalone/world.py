@@ -59,6 +59,7 @@ class Board(ForeignModule):
     def __init__(self, generation: str = "ConfigurationRequest") -> None:
         super().__init__("yeti_driver", BOARD_COMMANDS, self._execute, generation)
         self.car_state = "A"
+        self.measures = True
         self.allowed = False
         self.closed = False
 
@@ -72,7 +73,7 @@ class Board(ForeignModule):
 
     def tick(self, now_s: float) -> None:
         """Time passes: it measures."""
-        if self.silent or self.died or self.ready_seen == 0:
+        if self.silent or self.died or self.ready_seen == 0 or not self.measures:
             return
         reading = {"timestamp": f"2026-11-21T08:{int(now_s) // 60:02}:{now_s % 60:06.3f}Z", "meter_id": "m"}
         self.var("powermeter", "powermeter", reading | {"energy_Wh_import": {"total": 1000.0 + now_s}})

@@ -58,6 +58,8 @@ class ForeignModule:
         self.retained_commands = 0
         self.silent = False
         """It answers nothing: what it should have answered is in ``held``."""
+        self.boot_step = True
+        """False: it stands still after its first answer until ``go_on``."""
         self.held: list[tuple[str, str]] = []
         self.results: list[Any] = []
         self._provides = provides
@@ -71,6 +73,10 @@ class ForeignModule:
         self._ask(f"everest/modules/{self.module_id}/response")
         request = {"origin": self.module_id, "request": {"type": "Module"}, "type": "Get"}
         self.publish("config/request", self._request, request)
+
+    def go_on(self) -> None:
+        self.boot_step = True
+        self._ask("everest/" + self._waits_for.pop(0))
 
     def publish(self, topic: str, msg_type: str, data: Any) -> None:
         self.client.publish("everest/" + topic, compact({"data": data, "msg_type": msg_type}))
@@ -136,6 +142,8 @@ class ForeignModule:
             self._waits_for += [f"interface_definitions/{each}" for each in data]
         if name == "module_names":
             self._waits_for += [f"manifests/{each}" for each in sorted(set(data.values()))]
+        if not self.boot_step:
+            return
         if self._waits_for:
             self._ask("everest/" + self._waits_for.pop(0))
         else:

@@ -1,0 +1,1 @@
+"""Wires to boards: what carries whole messages over serial or CAN."""

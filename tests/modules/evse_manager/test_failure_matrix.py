@@ -5,8 +5,6 @@ A course of charging that is broken is in test_crash_matrix.py; here are errors 
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import pytest
 
 from evse_daemon.interfaces.evse_board_support import EvseBoardSupport

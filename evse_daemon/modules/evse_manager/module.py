@@ -66,7 +66,14 @@ RETRY_SETTINGS_S = 10.0
 """How long after the settings could not be read they are read again."""
 
 
-LEVELS = (events.CapabilitiesChanged, events.ProximityChanged, events.ContactorChanged, events.CausesChanged)
+LEVELS = (
+    events.CapabilitiesChanged,
+    events.PhasesAvailable,
+    events.ProximityChanged,
+    events.ContactorChanged,
+    events.CausesChanged,
+)
+"""What peers say once and not again while it holds."""
 
 
 def _begins_session(effect: effects.JournalEffect) -> bool:
@@ -112,8 +119,8 @@ class EvseManager(Module):
         self._restarting: Timer | None = None
         self._off = False
         """The kernel failed too often: nothing begins any more."""
-        self._levels: dict[type[events.Event], events.Event] = {}
-        """What peers said last of what they say only once; also what a kernel that failed did not take over."""
+        self._untaken: dict[type[events.Event], events.Event] = {}
+        """The levels at which the kernel failed: the one that begins anew takes them over."""
         self.latches_read = False
         """What a run before this one has latched is known, and may be overwritten."""
         self.settings = Settings(context.journal, context.module_id)
@@ -240,11 +247,12 @@ class EvseManager(Module):
         """Has the core decide on an event and runs the effects; returns a command's result."""
         now_s = self.clock.now_s()
         if isinstance(event, LEVELS):
-            self._levels[type(event)] = event
+            self._untaken[type(event)] = event
         self.session_log.event(event)
         state, wanted = step(
             self.config, self.state, event, now_s, self.context.bus.timestamp(), self._fresh_id
         )
+        self._untaken.pop(type(event), None)
         before, self.state = self.state, state
         self.lane.queue(wanted.journal)  # before anything can fail: the state is that after these effects
         for effect in wanted.board:
@@ -446,8 +454,8 @@ class EvseManager(Module):
                 RESTART_AFTER_S, self._restart
             )  # the journal must say how it stands
             return
-        for level in tuple(self._levels.values()):
-            self.feed(level)  # the kernel that failed may not have taken it over
+        for level in tuple(self._untaken.values()):
+            self.feed(level)
         self.state.inoperative = ()  # what still prevents charging is told anew
         self.evse.clear_error("evse_manager/Inoperative")
         self.evse.clear_error("evse_manager/Internal", "Kernel")

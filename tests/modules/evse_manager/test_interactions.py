@@ -65,7 +65,8 @@ def test_disable_and_enable_do_not_end_what_waits_until_the_car_has_left(what: s
     off_and_on(plant)
     plant.tell(ev.CpChanged("C"))
     plant.authorize()
-    plant.advance(60.0)
+    plant.advance(600.0)
+    plant.authorize()
     assert not plant.power_allowed
     for state in ("A", "B", "C"):
         plant.tell(ev.CpChanged(state))
@@ -176,6 +177,22 @@ def test_a_limit_that_expires_meanwhile_gives_no_power(how: str) -> None:
     assert not plant.power_allowed
     plant.limit(16.0, phases=1)
     assert plant.power_allowed
+
+
+def test_a_car_that_waits_for_its_phases_is_not_woken_up() -> None:
+    plant = Plant(KernelConfig(wake_up_after_s=1.0), capabilities=SWITCHES_PHASES)
+    plant.boot()
+    plant.tell(ev.CpChanged("A"))
+    plant.limit(16.0, phases=3)
+    plant.plug_in()
+    plant.authorize()
+    plant.prompt = False
+    plant.limit(16.0, phases=1)
+    plant.tell(ev.CpChanged("C"))
+    plant.advance(5.0)
+    assert plant.state.charger == "PrepareCharging"
+    answer_all(plant)
+    assert plant.state.charger == "Charging"
 
 
 @pytest.mark.parametrize("error", [False, True])

@@ -173,6 +173,7 @@ def test_a_kernel_that_is_about_to_begin_anew_ends_the_transaction_first(
 ) -> None:
     evse = Supervised()
     evse.charge()
+    evse.meter.handle(Powermeter.stop_transaction, lambda transaction_id: Deferred())
     evse.crash(monkeypatch)
     ended = Ended(evse)
     evse.world.advance(9)

@@ -23,8 +23,10 @@ class Locked(MemoryJournal):
     def __init__(self) -> None:
         super().__init__()
         self.locked = False
+        self.tried = 0
 
     def settings(self, evse: str) -> dict[str, Any]:
+        self.tried += 1
         if self.locked:
             raise StoreError("the file is locked")
         return super().settings(evse)
@@ -80,9 +82,11 @@ def test_an_empty_store_that_is_locked_delays_the_start_and_no_more() -> None:
     assert evse.contactor_closed
 
 
-def test_who_disables_meanwhile_does_not_overwrite_who_did_before(store: Locked) -> None:
+@pytest.mark.parametrize("locked", [True, False])
+def test_who_disables_meanwhile_does_not_overwrite_who_did_before(store: Locked, locked: bool) -> None:
     evse = EvseWorld(store)
     evse.boot()
+    store.locked = locked
     assert evse.world.call(EVSE, Interface.enable_disable, 0, source("MobileApp", "Enable", 9000)) is True
     store.locked = False
     evse.world.advance(25)
@@ -124,8 +128,8 @@ def test_a_latch_that_comes_when_the_store_can_be_read_again_does_not_either(sto
     store.locked = False
     evse.contactor_follows = False
     evse.closes_by_itself()
-    evse.world.advance(25)
-    assert latched(store) == {MREC17, WELDED}
+    evse.world.advance(7.5)
+    assert latched(store) == {MREC17, WELDED}, "it is stored as soon as the older one is known"
     assert {cause.type for cause in evse.evse.state.latched} == {MREC17, WELDED}
 
 
@@ -153,6 +157,19 @@ def test_a_kernel_that_fails_once_meanwhile_begins_once(
     evse.world.advance(30)
     assert evse.names == ["Disabled"]
     assert [error.message for error in evse.world.active_errors(EVSE)] == [MREC17]
+
+
+def test_it_is_read_every_10_s_however_often_the_kernel_fails(
+    store: Locked, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    evse = Supervised(store)
+    evse.boot()
+    for _ in range(2):
+        evse.crash(monkeypatch)
+        evse.world.advance(3)
+    before = store.tried
+    evse.world.advance(40)
+    assert store.tried - before == 4
 
 
 def test_who_gives_the_external_release_meanwhile_need_not_give_it_again(store: Locked) -> None:

@@ -190,9 +190,9 @@ def test_a_car_that_waits_for_its_phases_is_not_woken_up() -> None:
     plant.limit(16.0, phases=1)
     plant.tell(ev.CpChanged("C"))
     plant.advance(5.0)
-    assert plant.state.charger == "PrepareCharging"
+    assert plant.names[-1] == "PrepareCharging"
     answer_all(plant)
-    assert plant.state.charger == "Charging"
+    assert plant.names[-1] == "ChargingStarted"
 
 
 @pytest.mark.parametrize("error", [False, True])

@@ -182,6 +182,19 @@ def test_a_kernel_that_is_about_to_begin_anew_ends_the_transaction_first(
     assert evse.names == CUT_OFF, "nothing new begins"
 
 
+def test_a_kernel_that_fails_while_it_ends_has_no_more_time_than_before(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    evse = Supervised()
+    evse.charge()
+    evse.meter.handle(Powermeter.stop_transaction, lambda transaction_id: Deferred())
+    ended = Ended(evse)
+    evse.world.advance(4)
+    evse.crash(monkeypatch)
+    evse.world.advance(5)
+    assert ended.after == CUT_OFF
+
+
 def test_a_kernel_that_fails_at_the_order_itself_ends_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     evse = Supervised()
     evse.charge()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import os
 import signal
 import sys
 from collections.abc import Awaitable, Callable, Mapping
@@ -24,8 +25,10 @@ from evse_daemon.mqtt.gateway import Gateway
 from evse_daemon.mqtt.settings import BrokerSettings
 from evse_daemon.mqtt.topics import Topics
 from evse_daemon.mqtt.unreachable import BrokerUnreachable
+from evse_daemon.service_manager import ServiceManager
 from evse_daemon.station import Station
 from evse_daemon.store import SqliteJournal
+from evse_daemon.supervision import supervised
 
 log = structlog.get_logger("evse_daemon")
 
@@ -83,8 +86,10 @@ async def run_station(
         started: called when the station is ready.
     """
     until, at_once = asyncio.Event(), asyncio.Event()
+    service = ServiceManager(os.environ)
 
     def told_to_end() -> None:
+        service.stopping()
         (at_once if until.is_set() else until).set()
         gateway.begin_shutdown()  # who calls while sessions are brought to their end is told so
 
@@ -130,10 +135,15 @@ async def run_station(
         gc.collect()
         gc.freeze()
         gc.enable()
-        await station.supervise(until, at_once, begins)
+        watched = loop.create_task(supervised(station, service, config.daemon.ready_within_s))
+        try:
+            await station.supervise(until, at_once, begins)
+        finally:
+            watched.cancel()
     finally:
         station.make_safe()
         gateway.begin_shutdown()
         await gateway.stop()
+        service.close()
     log.info("ended; the outputs are safe")
     return ExitCode.OK

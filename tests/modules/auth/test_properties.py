@@ -7,29 +7,24 @@ from collections import Counter
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evse_daemon.modules.auth.handler import next_deadline_s, step
-from evse_daemon.modules.auth.state import (
-    Announce,
+from evse_daemon.modules.auth.effects import Announce, Authorize, Effect, Stop, Validate
+from evse_daemon.modules.auth.events import (
     Answered,
-    Authorize,
-    Effect,
     Event,
-    Evse,
     EvseEvent,
     EvseLost,
     FaultChanged,
-    Settings,
-    State,
-    Stop,
     TimePassed,
     TokenProvided,
-    Validate,
     Validated,
     WithdrawRequested,
 )
+from evse_daemon.modules.auth.handler import next_deadline_s, step
+from evse_daemon.modules.auth.state import Evse, Settings, State
 from tests.modules.auth.station import answer, card, id_token
 
 EVSES = 2
+UTC_S = 1.8e9
 SESSION_EVENTS = (
     "SessionStarted",
     "TransactionStarted",
@@ -73,7 +68,7 @@ class Run:
 
     def event(self, event: Event) -> None:
         before = self.state
-        self.state, effects = step(before, event, self.now_s)
+        self.state, effects = step(before, event, self.now_s, UTC_S + self.now_s)
         self.effects += effects
 
     def advance(self, seconds: float) -> None:

@@ -180,7 +180,7 @@ def _connectors(evse: Evse, event: EvseEvent) -> frozenset[int]:
 
 def _stored(work: Work, number: int, succeeded: bool) -> None:
     """The store has the reservations; of what it could not take, it is said all the same."""
-    work.settled = max(work.settled, number)
+    work.settled = max(work.settled, min(number, work.stores))
     for untold in work.untold:
         if untold.number <= work.settled:
             work.do(*untold.effects)

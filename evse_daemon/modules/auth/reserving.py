@@ -46,7 +46,7 @@ def reserve(work: Work, request: Reservation, ticket: int) -> None:
     index = work.with_number(evse_id) if evse_id is not None else None
     result = _judge_any(work, request) if evse_id is None else _judge_one(work, request, index)
     if result != "Accepted":
-        if replaced is not None:
+        if replaced is not None and replaced.ticket is None:
             _update(work, request.reservation_id, "Removed")
         work.do_when_stored(Answer(ticket, result))
         return
@@ -96,19 +96,22 @@ def use(work: Work, index: int, held: Held | None) -> None:
     The EVSE forgets the mark with the transaction, or says ReservationEnd if none comes of it.
     """
     if held is not None:
-        work.reservations = tuple(other for other in work.reservations if other is not held)
+        _remove(work, held.reservation_id)
         work.change(index, marked=None)
 
 
 def give_back(work: Work, index: int, held: Held | None) -> None:
     """The EVSE did not take the authorization that used a reservation up: one for any EVSE is still good."""
-    if held is None:
+    if held is None or held.ticket is not None:
         return
-    if held.evse_id is None and all(held.reservation_id != o.reservation_id for o in work.reservations):
-        work.reservations = (*work.reservations, held)
-    elif held.evse_id is not None:
+    if held.evse_id is not None:
         work.do(Unmark(index))
+    if held.ends_utc_s <= work.utc_s + TOLERANCE_S:
+        _update(work, held.reservation_id, "Expired")
+    elif held.evse_id is not None:
         _update(work, held.reservation_id, "Removed")
+    elif all(held.reservation_id != other.reservation_id for other in work.reservations):
+        work.reservations = (*work.reservations, held)
 
 
 def mark_answered(work: Work, index: int, reservation_id: int, accepted: bool) -> None:

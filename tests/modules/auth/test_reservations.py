@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from typing import Any
 
 import pytest
 
@@ -75,7 +76,7 @@ def test_an_evse_that_does_not_answer_is_not_reserved_and_not_left_marked() -> N
     ],
 )
 def test_what_a_station_of_two_evses_says_to_a_reservation(
-    before: tuple[str, ...], fields: dict[str, object], result: str
+    before: tuple[str, ...], fields: dict[str, Any], result: str
 ) -> None:
     station = Station(evses=2, types=[("cType2",), ("cCCS2",)])
     for number, happened in enumerate(before):
@@ -371,7 +372,7 @@ def test_the_time_of_day_set_back_keeps_a_reservation() -> None:
 
 
 @pytest.mark.parametrize("fields", [{"evse_id": 1}, {}])
-def test_a_reservation_can_be_cancelled_and_only_who_asked_is_told(fields: dict[str, int]) -> None:
+def test_a_reservation_can_be_cancelled_and_only_who_asked_is_told(fields: dict[str, Any]) -> None:
     station = Station()
     station.reserve(7, **fields)
     assert station.cancel(8) is False
@@ -513,7 +514,7 @@ def test_a_reservation_of_any_evse_is_still_good_where_the_evse_did_not_take_its
     ],
 )
 def test_whether_there_is_a_reservation(
-    made: dict[str, object] | None, asked: dict[str, object], status: str
+    made: dict[str, Any] | None, asked: dict[str, object], status: str
 ) -> None:
     station = Station(evses=3)
     if made is not None:

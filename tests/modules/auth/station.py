@@ -84,7 +84,9 @@ class Station:
         self.questions: list[Deferred[ValidationResult]] = []
         self.stops = True
         """What EVSEs answer to stop_transaction."""
-        self.reader = self.world.fake("reader", main=AuthTokenProvider)["main"]
+        self.readers = [
+            self.world.fake(f"reader_{index}", main=AuthTokenProvider)["main"] for index in range(2)
+        ]
         self.evses = {number: self._evse(number) for number in range(1, evses + 1)}
         self.validators = [
             self._validator(f"validator_{index}", given) for index, given in enumerate(answers)
@@ -96,7 +98,7 @@ class Station:
             "auth",
             {"connection_timeout": 10, **options},
             connections={
-                "token_provider": [("reader", "main")],
+                "token_provider": [(f"reader_{index}", "main") for index in range(2)],
                 "token_validator": [(f"validator_{index}", "main") for index in range(len(answers))],
                 "evse_manager": [(f"evse_{number}", "evse") for number in self.evses],
                 **({} if store is None else {"kvs": [("store", "main")]}),
@@ -139,8 +141,8 @@ class Station:
         validator.handle(AuthTokenValidator.validate_token, validate)
         return validator
 
-    def present(self, token: ProvidedIdToken | None = None) -> None:
-        self.reader.publish(AuthTokenProvider.provided_token, token or card())
+    def present(self, token: ProvidedIdToken | None = None, reader: int = 0) -> None:
+        self.readers[reader].publish(AuthTokenProvider.provided_token, token or card())
         self.world.settle()
 
     def event(
@@ -173,6 +175,13 @@ class Station:
     def withdraw(self, evse_id: int | None = None, token: IdToken | None = None) -> str:
         request = WithdrawAuthorizationRequest(evse_id=evse_id, id_token=token)
         return self.world.call(("auth", "main"), AuthInterface.withdraw_authorization, request)
+
+    def asked(self) -> list[int]:
+        """How often each validator was asked."""
+        return [
+            len(self.world.calls((f"validator_{index}", "main"), AuthTokenValidator.validate_token))
+            for index in range(len(self.validators))
+        ]
 
     def asks(self, reservation_id: int = 1, token: str = CARD, **fields: Any) -> Call[ReservationResult]:
         """A reservation is asked for; it lasts ten minutes unless something else is said."""

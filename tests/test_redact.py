@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
+from pydantic import ValidationError
 
 from evse_daemon.framework.interface import ArgumentError
 from evse_daemon.framework.redact import redacted
@@ -13,6 +14,7 @@ from evse_daemon.interfaces.auth_token_provider import AuthTokenProvider
 from evse_daemon.interfaces.auth_token_validator import AuthTokenValidator
 from evse_daemon.interfaces.evse_manager import EvseManager
 from evse_daemon.interfaces.reservation import Reservation
+from evse_daemon.types.authorization import IdToken, ProvidedIdToken
 
 CARD = "04794B22C11C90"
 
@@ -63,3 +65,13 @@ def test_an_error_about_a_token_says_what_is_wrong() -> None:
     assert "36 characters" in str(caught.value)
     assert "str of length 42" in str(caught.value)
     assert "'OCPP', 'RFID'" in str(caught.value)
+
+
+def test_an_exception_about_a_token_does_not_tell_it() -> None:
+    with pytest.raises(ValidationError) as caught:
+        ProvidedIdToken(id_token=IdToken(value=CARD * 3, type="ISO14443"), authorization_type="RFID")
+    assert "36 characters" in str(caught.value)
+    assert CARD not in str(caught.value)
+    with pytest.raises(ValidationError) as caught:
+        ProvidedIdToken.model_validate({"id_token": {"value": CARD}})
+    assert CARD not in str(caught.value)

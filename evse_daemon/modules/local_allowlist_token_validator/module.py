@@ -18,9 +18,6 @@ MAX_BYTES = 1_000_000
 SHOWN_PROBLEMS = 20
 """Lines of a file that are named in the log."""
 
-JUST_WRITTEN_S = 2.0
-"""A file that was written so recently may be written again without looking different."""
-
 _Signature = tuple[int, ...]
 
 
@@ -68,7 +65,7 @@ class LocalAllowlistTokenValidator(Module):
         """The list as the file is now; empty where the file cannot be used."""
         try:
             status = os.stat(self._path)  # noqa: PTH116 - as os.fstat below
-            if self._signature is None or self._signature != self._sign(status):
+            if self._signature != _sign(status):
                 self._read()
         except (OSError, UnusableError) as error:
             self._signature, self._list = None, Allowlist()
@@ -81,12 +78,6 @@ class LocalAllowlistTokenValidator(Module):
             )
         return self._list
 
-    def _sign(self, status: os.stat_result) -> _Signature | None:
-        """What tells one state of the file from another; None while it may change unnoticed."""
-        if abs(self.clock.utc().timestamp() - status.st_mtime) < JUST_WRITTEN_S:
-            return None
-        return (status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
-
     def _read(self) -> None:
         # Not to wait for whoever writes into a pipe of this name.
         handle = os.open(self._path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
@@ -98,7 +89,7 @@ class LocalAllowlistTokenValidator(Module):
             raise UnusableError(f"it is longer than {MAX_BYTES} bytes")
         before = self._list
         self._list = parse(content.decode("utf-8-sig", errors="replace"))
-        first, self._signature = self._signature is None, self._sign(status)
+        first, self._signature = self._signature is None, _sign(status)
         if first or self._list != before:
             self._tell(status)
 
@@ -121,3 +112,8 @@ class LocalAllowlistTokenValidator(Module):
         more = len(self._list.problems) - SHOWN_PROBLEMS
         if more > 0:
             self.log.warning("allowlist: more lines have problems", file=str(self._path), more=more)
+
+
+def _sign(status: os.stat_result) -> _Signature:
+    """What tells one state of a file from another; the time of its last change cannot be set by who edits it."""
+    return (status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)

@@ -175,6 +175,29 @@ def test_the_same_reservation_made_twice_at_once_is_made_once() -> None:
     assert station.updates == [(7, "Placed")]
 
 
+def test_an_evses_answer_to_an_older_reservation_does_not_make_a_newer_one() -> None:
+    station = Station()
+    answers: list[Deferred[bool]] = []
+
+    def reserve(reservation_id: int) -> Deferred[bool]:
+        answers.append(Deferred())
+        return answers[-1]
+
+    station.evses[1].handle(EvseManager.reserve, reserve)
+    station.asks(7, evse_id=1)
+    station.world.settle()
+    assert station.cancel(7) is True
+    again = station.asks(7, evse_id=1)
+    station.world.settle()
+    answers[0].resolve(True)
+    station.world.settle()
+    assert again.outcome is None
+    answers[1].resolve(False)
+    station.world.settle()
+    assert again.outcome == ("Rejected",)
+    assert station.updates == []
+
+
 # It keeps the EVSE.
 
 
@@ -206,6 +229,25 @@ def test_a_reservation_for_a_group_is_for_all_its_tokens(answered_with: object) 
         assert station.exists(evse_id=1) == "ReservedForToken"
     else:
         assert station.given() == [(OTHER, 7)]
+
+
+@pytest.mark.parametrize(
+    ("reserved", "asked"),
+    [
+        ([{"evse_id": 1}, {"evse_id": 2}], 0),
+        ([{}, {}], 0),
+        ([{"evse_id": 1}], 1),
+        ([{"parent_id_token": "F"}, {}], 1),
+    ],
+)
+def test_no_validator_is_asked_where_all_is_reserved_for_single_tokens(
+    reserved: list[dict[str, Any]], asked: int
+) -> None:
+    station = Station(evses=2)
+    for number, fields in enumerate(reserved):
+        assert station.reserve(number, **fields) == "Accepted"
+    station.present(card(OTHER))
+    assert station.asked() == [asked]
 
 
 def test_the_token_of_a_reservation_gets_its_evse_also_where_another_is_free() -> None:

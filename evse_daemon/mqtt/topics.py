@@ -125,6 +125,7 @@ class Topics:
 
 API_CONNECTORS = "everest_api/connectors"
 API_EV_CONNECTORS = "everest_api/ev_connectors"
+API_ACTIVE_ERRORS = "everest_api/errors/var/active_errors"
 API_OCPP_CONNECTION_STATUS = "everest_api/ocpp/var/connection_status"
 
 

@@ -34,9 +34,6 @@ REFRESH_S = 1.0
 REPEAT_OFF_S = 0.1
 REPEAT_OFF_FOR_S = 1.0
 
-MARGIN_S = 0.5
-"""The default reply is given so long before the caller of a command would give up."""
-
 _LATE = Kind.TELEMETRY  # a command to hardware is worthless when it is late
 
 LEVELS: tuple[Command[..., Any], ...] = (
@@ -200,9 +197,7 @@ class evse_board_support_API(EverestApiModule):  # noqa: N801 - EVerest's name
     def _reset(self) -> Deferred[bool]:
         self._must_be_there()
         answer: Deferred[bool] = Deferred()
-        assert isinstance(self.api_options, RequestingOptions)
-        timeout_s = min(self.api_options.cfg_request_reply_to_s, AcRcd.reset.timeout_s - MARGIN_S)
-        self.ask("reset", None, timeout_s, lambda done: answer.resolve(done is True))
+        self.ask("reset", None, self.timeout_s(AcRcd.reset), lambda done: answer.resolve(done is True))
         return answer
 
     def _must_be_there(self) -> None:

@@ -37,6 +37,8 @@ class Channel:
     """Of what the station says; TELEMETRY is not kept while the broker is away."""
     order: bool = False
     """Of what the program says: it orders something, which is refused while the station ends."""
+    secret: bool = False
+    """What the program gives is never shown, also where it is wrong."""
     latched: bool = False
     """The program may ask for the latest value (``m2e/NAME/get``)."""
 
@@ -49,14 +51,14 @@ class Channel:
         return _adapter(self.result)
 
 
-def hears(name: str, payload: Any, text: str, *, order: bool = False) -> Channel:
+def hears(name: str, payload: Any, text: str, *, order: bool = False, secret: bool = False) -> Channel:
     """Something that the program tells, or orders without a reply."""
-    return Channel("hears", name, payload, text, order=order)
+    return Channel("hears", name, payload, text, order=order, secret=secret)
 
 
-def serves(name: str, payload: Any, result: Any, text: str) -> Channel:
+def serves(name: str, payload: Any, result: Any, text: str, *, secret: bool = False) -> Channel:
     """Something that the program asks for, with a reply."""
-    return Channel("serves", name, payload, text, result, order=True)
+    return Channel("serves", name, payload, text, result, order=True, secret=secret)
 
 
 def says(name: str, payload: Any, text: str, kind: Kind = Kind.STATE, *, latched: bool = False) -> Channel:
@@ -64,9 +66,9 @@ def says(name: str, payload: Any, text: str, kind: Kind = Kind.STATE, *, latched
     return Channel("says", name, payload, text, kind=kind, latched=latched)
 
 
-def asks(name: str, payload: Any, result: Any, text: str) -> Channel:
+def asks(name: str, payload: Any, result: Any, text: str, *, secret: bool = False) -> Channel:
     """Something that the station asks for, with a reply."""
-    return Channel("asks", name, payload, text, result, Kind.TELEMETRY)
+    return Channel("asks", name, payload, text, result, Kind.TELEMETRY, secret=secret)
 
 
 def _adapter(type_: Any) -> TypeAdapter[Any]:

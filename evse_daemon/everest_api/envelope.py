@@ -39,22 +39,29 @@ def write_request(reply_to: str, payload: Any) -> str:
     return write(headers if payload is None else headers | {"payload": payload})
 
 
-def read(adapter: TypeAdapter[Any], text: str, name: str) -> Any:
+def read(adapter: TypeAdapter[Any], text: str, name: str, *, secret: bool = False) -> Any:
     """A value from its text; fields that its type does not have are left out, as EVerest does.
+
+    Args:
+        adapter: of its type.
+        text: JSON.
+        name: what it is called in messages.
+        secret: messages do not show what was given.
 
     Raises:
         ArgumentError: it does not fit; the message names what is wrong.
     """
+    tell = _explain_secret if secret else explain
     try:
         return adapter.validate_json(text)
     except ValidationError as error:
         without = _without_unknown(text, error)
         if without is None:
-            raise ArgumentError(explain(error, name)) from None
+            raise ArgumentError(tell(error, name)) from None
     try:
         return adapter.validate_json(without)
     except ValidationError as error:
-        raise ArgumentError(explain(error, name)) from None
+        raise ArgumentError(tell(error, name)) from None
 
 
 def read_request(text: str, station: str) -> Request:
@@ -97,6 +104,14 @@ def _reply_to(topic: Any, station: str) -> str:
     if first.startswith("$") or first in (station, "evse_daemon"):
         raise ArgumentError(f"headers.replyTo: no reply is sent below {first}/")
     return topic
+
+
+def _explain_secret(error: ValidationError, name: str) -> str:
+    problems = error.errors(include_url=False, include_context=False, include_input=False)
+    return "; ".join(
+        f"{'.'.join([name, *(str(part) for part in problem['loc'])])}: {problem['type']}"
+        for problem in problems[:5]
+    )
 
 
 def _without_unknown(text: str, error: ValidationError) -> str | None:

@@ -26,7 +26,7 @@ from evse_daemon.everest_api.envelope import read, read_request, write, write_re
 from evse_daemon.framework.bus import Bus
 from evse_daemon.framework.calls import CallError
 from evse_daemon.framework.clock import Timer
-from evse_daemon.framework.interface import ArgumentError, Kind
+from evse_daemon.framework.interface import ArgumentError, Command, Kind
 from evse_daemon.framework.module import Context, Message, Module, ModuleOptions
 from evse_daemon.framework.rate_limit import RateLimitedLog
 from evse_daemon.mqtt import topics
@@ -34,6 +34,9 @@ from evse_daemon.mqtt import topics
 VERSION = 1
 QOS = 2
 """As EVerest publishes; what is worthless when late goes with 0, so that it is never late."""
+
+MARGIN_S = 0.5
+"""What stands for a reply that did not come is given so long before the caller of a command would give up."""
 
 MAX_OPEN_REQUESTS = 64
 """Requests of the station that may wait for the program's reply."""
@@ -55,6 +58,11 @@ class ApiOptions(ModuleOptions):
 class RequestingOptions(ApiOptions):
     cfg_request_reply_to_s: int = Field(550, ge=1, le=550)
     """How long the program may take to reply (s); at most as long as the caller of the command waits."""
+
+
+class LatchingOptions(ApiOptions):
+    latch_variable_values: bool = True
+    """The program may ask for the latest values (``m2e/NAME/get``)."""
 
 
 class EverestApiModule(Module):
@@ -92,8 +100,9 @@ class EverestApiModule(Module):
         )
         if any(channel.way == "asks" for channel in self.channels):
             self._listen(topics.everest_api_reply(self.api_type, self.module_id, "+"), self._on_reply)
+        options = self.api_options
         for channel in self.channels:
-            if channel.latched:
+            if channel.latched and isinstance(options, LatchingOptions) and options.latch_variable_values:
                 get = topics.everest_api_get(self.api_type, self.module_id, channel.name)
                 self._serve(get, partial(self._tell_latest, channel.name))
 
@@ -181,7 +190,9 @@ class EverestApiModule(Module):
         channel = self._channels["hears", name]
 
         def received(text: str) -> None:
-            handler(None if channel.payload is None else read(channel.adapter, text, name))
+            handler(
+                None if channel.payload is None else read(channel.adapter, text, name, secret=channel.secret)
+            )
 
         topic = topics.everest_api_heard(self.api_type, self.module_id, name)
         self._listen(topic, received, order=channel.order)
@@ -191,7 +202,11 @@ class EverestApiModule(Module):
         channel = self._channels["serves", name]
 
         def received(payload: str, reply: Reply) -> None:
-            value = None if channel.payload is None else read(channel.adapter, payload, "payload")
+            value = (
+                None
+                if channel.payload is None
+                else read(channel.adapter, payload, "payload", secret=channel.secret)
+            )
             handler(
                 value,
                 lambda result: reply(
@@ -200,6 +215,11 @@ class EverestApiModule(Module):
             )
 
         self._serve(topics.everest_api_heard(self.api_type, self.module_id, name), received)
+
+    def timeout_s(self, command: Command[..., Any]) -> float:
+        """How long the program may take for what a command asks for: its caller has to get an answer still."""
+        assert isinstance(self.api_options, RequestingOptions)
+        return min(self.api_options.cfg_request_reply_to_s, command.timeout_s - MARGIN_S)
 
     def not_done(self, name: str, error: CallError) -> None:
         """A request came to nothing: EVerest's API has no reply for that."""
@@ -247,7 +267,7 @@ class EverestApiModule(Module):
         channel, replied, timer = open_request
         timer.cancel()
         try:
-            result = read(channel.result_adapter, message.payload, channel.name)
+            result = read(channel.result_adapter, message.payload, channel.name, secret=channel.secret)
         except ArgumentError:
             replied(None)
             raise

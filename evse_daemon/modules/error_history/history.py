@@ -87,6 +87,12 @@ def entry_of(error: Error) -> Entry:
     )
 
 
+def kept(error: Error, now: str) -> Entry:
+    """An error as it is kept, with the present time where its own is none: a standalone module may give any text."""
+    entry = entry_of(error)
+    return entry if entry.can_be_told() else replace(entry, timestamp=now)
+
+
 class History:
     """All entries, oldest first.
 
@@ -108,8 +114,12 @@ class History:
     def __len__(self) -> int:
         return len(self._entries)
 
-    def changed(self, error: Error) -> tuple[Entry, list[str]] | None:
+    def changed(self, error: Error, now: str) -> tuple[Entry, list[str]] | None:
         """Takes in an error that was raised or cleared.
+
+        Args:
+            error: as it was told.
+            now: the time of day.
 
         Returns:
             The entry to be written, and the uuids of those that go; None where nothing changes.
@@ -118,7 +128,7 @@ class History:
         if error.active:
             if known is not None:
                 return None
-            entry = entry_of(error)
+            entry = kept(error, now)
         elif known is None or known.state != "Active":
             return None
         else:

@@ -6,7 +6,6 @@ when the process ends, and nothing else.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from functools import partial
 
 from pydantic import Field
@@ -16,7 +15,7 @@ from evse_daemon.framework.module import Context, Module, ModuleOptions, Provide
 from evse_daemon.framework.rate_limit import RateLimitedLog
 from evse_daemon.interfaces.error_history import ErrorHistory as ErrorHistoryInterface
 from evse_daemon.modules.error_history import table
-from evse_daemon.modules.error_history.history import Entry, History, entry_of
+from evse_daemon.modules.error_history.history import Entry, History
 from evse_daemon.store.module_database import ModuleDatabase, database_path
 from evse_daemon.store.record import StoreError
 from evse_daemon.types.error_history import ErrorObject, FilterArguments
@@ -66,9 +65,7 @@ class ErrorHistory(Module):
         return [entry.as_object() for entry in self._history.find(filters)]
 
     def _changed(self, error: Error) -> None:
-        if not entry_of(error).can_be_told():  # a standalone module may give any text as the time
-            error = replace(error, timestamp=self.context.bus.timestamp())
-        change = self._history.changed(error)
+        change = self._history.changed(error, self.context.bus.timestamp())
         if change is not None:
             entry, gone = change
             self._write([entry], gone)

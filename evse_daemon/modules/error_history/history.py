@@ -16,7 +16,7 @@ from evse_daemon.types.error_history import (
     SeverityFilter,
 )
 
-MOST = 2000
+MOST = 1000
 """Errors that are kept; beyond it the oldest that are over are forgotten."""
 
 LONGEST_TEXT = 1000

@@ -115,7 +115,7 @@ Event = Due | Received | CarChanged | CarSets | Broken | Hang | Restart
 class Send:
     """A message to the host."""
 
-    message: ToHost
+    message: ToHost | MeterDue
 
 
 @dataclass(frozen=True, slots=True)

@@ -174,7 +174,28 @@ class CpVoltages:
 
 @dataclass(frozen=True, slots=True)
 class MeterDue:
-    """``power_meter``: its values are the metering chip's, see meter.py."""
+    """A ``power_meter`` is due: what the metering chip measures now."""
 
 
-ToHost = BoardAlive | HasReset | CpIs | RelayIs | PpIs | LockIs | ErrorFlags | CpVoltages | MeterDue
+Phases = tuple[float, float, float]
+"""A value for L1, L2 and L3."""
+
+
+@dataclass(frozen=True, slots=True)
+class Metered:
+    """``power_meter``; positive power flows to the car. The published firmware sends no time and no export."""
+
+    voltage_v: Phases
+    current_a: Phases
+    neutral_a: float
+    energy_wh: Phases
+    total_wh: float
+    temperature_c: Phases
+    neutral_temperature_c: float
+    power_w: Phases
+    frequency_hz: Phases
+    phase_sequence_wrong: bool = False
+    timestamp: int = 0
+
+
+ToHost = BoardAlive | HasReset | CpIs | RelayIs | PpIs | LockIs | ErrorFlags | CpVoltages | Metered

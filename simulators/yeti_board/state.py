@@ -70,8 +70,8 @@ class Firmware:
     """As the firmware has it."""
     switching: bool = False
     """The control pilot's task waits for the contactor."""
-    contacts: Literal[0, 1, 3] = 0
-    """How many phases are closed."""
+    contacts: int = 0
+    """How many phases are closed: 0, 1 or 3."""
     three_phases: bool = True
     emergency_off: bool = False
     """The residual current monitor has opened the contactor; it stays open until state A."""

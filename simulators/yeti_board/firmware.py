@@ -181,14 +181,15 @@ def _pass(board: Firmware, measured: Levels, now_s: float) -> Step:
     board = _watch_host(_stop_lock_motor(board, now_s), now_s)
     if board.allowed_before and not board.allowed:
         board = _power_off(board)
-    board = replace(board, allowed_before=board.allowed)
 
     state = cp_reading.read(measured, pwm_running=board.pilot.running)
     if state is not None:
-        board = _decide(replace(board, state=state), now_s)
+        board = _decide(replace(board, state=state, allowed_before=board.allowed), now_s)
+    elif board.allowed_before is not board.allowed:
+        board = replace(board, allowed_before=board.allowed)
     car, seen = cars.echo(board.car, board.pilot)
-    board = replace(board, car=car)
     if seen is not None:
+        board = replace(board, car=car)
         effects.append(TellCar(seen))
     if board.switching:
         return replace(board, next_at_s=now_s + board.faults.relay_s), tuple(effects)
@@ -198,8 +199,9 @@ def _pass(board: Firmware, measured: Levels, now_s: float) -> Step:
 
 def _decide(board: Firmware, now_s: float) -> Firmware:
     """The state machine, for a valid signal."""
-    board = replace(board, flags=replace(board.flags, diode_fault=board.state is CpRead.DF))
-    if board.state not in (CpRead.C, CpRead.D):
+    if board.flags.diode_fault is not (board.state is CpRead.DF):
+        board = replace(board, flags=replace(board.flags, diode_fault=board.state is CpRead.DF))
+    if board.c1_until_s is not None and board.state not in (CpRead.C, CpRead.D):
         board = replace(board, c1_until_s=None)
     match board.state:
         case CpRead.A:
@@ -221,7 +223,9 @@ def _decide(board: Firmware, now_s: float) -> Firmware:
                 board = _power_off(board)
         case _:
             board = _power_off(board)
-    return replace(board, pwm_before=board.pilot.running)
+    return (
+        board if board.pwm_before is board.pilot.running else replace(board, pwm_before=board.pilot.running)
+    )
 
 
 def _obey(board: Firmware, message: FromHost, now_s: float) -> Firmware:
@@ -328,24 +332,27 @@ def _alive(board: Firmware, now_s: float) -> BoardAlive:
 def _tell(board: Firmware, now_s: float) -> Step:
     """The end of a pass: what has changed, in the firmware's order."""
     effects: list[Effect] = []
+    flags, relay = board.shown_flags, board.shown_relay
     if board.state is not board.told_state:
         effects.append(Send(CpIs(board.state.told)))
     if board.faults.pp is not board.told_pp:
         effects.append(Send(PpIs(board.faults.pp)))
-    if board.shown_relay is not board.told_relay:
-        effects.append(Send(RelayIs(board.shown_relay)))
-    if board.shown_flags != board.told_flags:
-        effects.append(Send(board.shown_flags))
+    if relay is not board.told_relay:
+        effects.append(Send(RelayIs(relay)))
+    if flags != board.told_flags:
+        effects.append(Send(flags))
     lock = LockState.LOCKED if board.locked else LockState.UNLOCKED
     if board.settings.tells_lock and lock is not board.told_lock:
         effects.append(Send(LockIs(lock)))
+    if not effects:
+        return replace(board, next_at_s=now_s + PASS_S), ()
     board = replace(
         board,
         next_at_s=now_s + PASS_S,
         told_state=board.state,
         told_pp=board.faults.pp,
-        told_relay=board.shown_relay,
-        told_flags=board.shown_flags,
+        told_relay=relay,
+        told_flags=flags,
         told_lock=lock,
     )
     return board, tuple(effects)

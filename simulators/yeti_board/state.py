@@ -16,6 +16,9 @@ RELAY_S = 0.1
 """How long the firmware gives the contactor to move."""
 
 
+NO_FLAGS = ErrorFlags()
+
+
 @dataclass(frozen=True, slots=True)
 class Settings:
     """Which board it is."""
@@ -111,6 +114,8 @@ class Firmware:
     @property
     def shown_flags(self) -> ErrorFlags:
         """The error flags as they are told."""
+        if self.faults.flags == NO_FLAGS:
+            return self.flags
         return ErrorFlags(
             **{
                 name.name: getattr(self.flags, name.name) or getattr(self.faults.flags, name.name)

@@ -57,7 +57,7 @@ def simulate_one(arguments: argparse.Namespace) -> int:
     """Simulates it until SIGTERM or Ctrl-C; returns the exit status."""
     from evse_daemon.framework import log as logging_setup
 
-    program = import_module("simulators.yeti_board.program")
+    program = import_module("simulators.yeti_firmware.program")
     options: dict[str, Any] = {"host_watchdog": arguments.host_watchdog}
     if arguments.link is not None:
         options["link"] = arguments.link

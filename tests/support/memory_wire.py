@@ -7,12 +7,12 @@ from collections.abc import Callable, Generator
 
 from drivers.link.framing import FrameDecoder, encode_frame
 from drivers.link.link import LinkListener
-from simulators.yeti_board.line import SerialLine
-from simulators.yeti_board.module import Line, YetiBoard
+from simulators.yeti_firmware.line import SerialLine
+from simulators.yeti_firmware.module import Line, YetiFirmware
 
 
 class MemoryPipe:
-    """See simulators.yeti_board.line.Pipe; the host's end is ``host_received``, ``host_write`` and ``host_lost``."""
+    """See simulators.yeti_firmware.line.Pipe; the host's end is ``host_received``, ``host_write`` and ``host_lost``."""
 
     def __init__(self) -> None:
         self.place = "memory"
@@ -46,7 +46,7 @@ class MemoryPipe:
             self._received(data)
 
 
-class MemoryBoard(YetiBoard):
+class MemoryBoard(YetiFirmware):
     """The simulated board on a line in memory; ``pipe`` is set by whoever wants another one."""
 
     def make_line(self) -> Line:

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from drivers.link.framing import FrameDecoder, encode_frame
-from simulators.yeti_board import codec
-from simulators.yeti_board.messages import (
+from simulators.yeti_firmware import codec
+from simulators.yeti_firmware.messages import (
     AllowPowerOn,
     BoardAlive,
     CpIs,

@@ -14,7 +14,7 @@ from evse_daemon.framework.registry import find_module_class
 from evse_daemon.interfaces.ev_manager import EvManager as EvManagerInterface
 from evse_daemon.mqtt import topics
 from simulators.ev_manager.module import EvManager
-from simulators.yeti_board.module import YetiBoard
+from simulators.yeti_firmware.module import YetiFirmware
 from tests.support.harness import World
 from tests.support.memory_wire import MemoryBoard
 
@@ -78,7 +78,7 @@ def host() -> Host:
 
 
 def test_the_configuration_finds_it_by_its_name() -> None:
-    assert find_module_class("YetiBoard") is YetiBoard
+    assert find_module_class("YetiFirmware") is YetiFirmware
 
 
 def test_a_session_of_the_car_as_its_host_sees_it(host: Host) -> None:

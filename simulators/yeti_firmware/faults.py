@@ -7,7 +7,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from simulators.yeti_board.messages import ErrorFlags, PpState, ResetReason, Version
+from simulators.yeti_firmware.messages import ErrorFlags, PpState, ResetReason, Version
 
 MAX_LENGTH = 1000
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-from simulators.yeti_board.messages import CpState
+from simulators.yeti_firmware.messages import CpState
 from simulators.yeti_simulator.control_pilot import Levels
 
 WINDOW_V = 1.1

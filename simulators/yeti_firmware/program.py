@@ -20,11 +20,11 @@ from evse_daemon.framework.module import Message
 from evse_daemon.station import Station
 from evse_daemon.store import MemoryJournal
 from simulators.ev_manager.module import EvManager
-from simulators.yeti_board import faults
-from simulators.yeti_board.extras import MissingExtraError
-from simulators.yeti_board.faults import FaultError
-from simulators.yeti_board.module import YetiBoard
-from simulators.yeti_board.pty_pipe import LinkRefusedError
+from simulators.yeti_firmware import faults
+from simulators.yeti_firmware.extras import MissingExtraError
+from simulators.yeti_firmware.faults import FaultError
+from simulators.yeti_firmware.module import YetiFirmware
+from simulators.yeti_firmware.pty_pipe import LinkRefusedError
 
 SESSION = "sleep 1;iec_wait_pwr_ready;sleep 1;draw_power_regulated 16,3;sleep 20;unplug"
 
@@ -43,7 +43,7 @@ class Wanted:
     """What is asked for on the command line.
 
     Args:
-        board: options of YetiBoard.
+        board: options of YetiFirmware.
         session: what the car does at once; empty for nothing.
     """
 
@@ -63,7 +63,7 @@ def run(wanted: Wanted, say: Callable[[str], None]) -> None:
     """
     document = {
         "active_modules": {
-            "board": {"module": "YetiBoard", "config_module": {"connector_id": 1, **wanted.board}},
+            "board": {"module": "YetiFirmware", "config_module": {"connector_id": 1, **wanted.board}},
             "car": {
                 "module": "EvManager",
                 "config_module": {
@@ -103,7 +103,7 @@ async def _run(config: RunConfig, say: Callable[[str], None]) -> None:
     station = Station(config, RealClock(), MemoryJournal(), loop.call_soon)
     station.build(NoBroker())
     board, car = station.modules["board"], station.modules["car"]
-    assert isinstance(board, YetiBoard)
+    assert isinstance(board, YetiFirmware)
     assert isinstance(car, EvManager)
     say(f"Board: {board.line.place}")
     console = Console(board, car, say, until.set)
@@ -118,7 +118,7 @@ class Console:
     """Carries out what a person or a script writes, line by line."""
 
     def __init__(
-        self, board: YetiBoard, car: EvManager, say: Callable[[str], None], end: Callable[[], None]
+        self, board: YetiFirmware, car: EvManager, say: Callable[[str], None], end: Callable[[], None]
     ) -> None:
         self._board = board
         self._car = car

@@ -7,10 +7,10 @@ import itertools
 import pytest
 
 from evse_daemon.types.ev_board_support import EvCpState
-from simulators.yeti_board import cp_reading
-from simulators.yeti_board.cp_reading import CpRead
-from simulators.yeti_board.firmware import Due, Hang, Restart
-from simulators.yeti_board.messages import (
+from simulators.yeti_firmware import cp_reading
+from simulators.yeti_firmware.cp_reading import CpRead
+from simulators.yeti_firmware.firmware import Due, Hang, Restart
+from simulators.yeti_firmware.messages import (
     AllowPowerOn,
     BoardAlive,
     CpIs,
@@ -34,7 +34,7 @@ from simulators.yeti_board.messages import (
     Version,
 )
 from simulators.yeti_simulator.control_pilot import Levels
-from tests.simulators.yeti_board.rig import Board, charging, running
+from tests.simulators.yeti_firmware.rig import Board, charging, running
 
 X1, STATE_F, A16 = SetPwm(10001), SetPwm(0), SetPwm(2666)
 ALLOW, FORBID = AllowPowerOn(True), AllowPowerOn(False)

@@ -8,7 +8,17 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from drivers.link.framing import FrameDecoder, encode_frame
-from simulators.yeti_board.faults import AllOver, Deaf, Garbage, HalfFrame, Loss, Mute, Noise, OnTheLine, Port
+from simulators.yeti_firmware.faults import (
+    AllOver,
+    Deaf,
+    Garbage,
+    HalfFrame,
+    Loss,
+    Mute,
+    Noise,
+    OnTheLine,
+    Port,
+)
 
 
 class Pipe(Protocol):

@@ -16,12 +16,12 @@ from evse_daemon.framework.rate_limit import RateLimitedLog
 from evse_daemon.interfaces.ev_board_support import EvBoardSupport
 from evse_daemon.mqtt import topics
 from evse_daemon.types.board_support_common import BspEvent
-from simulators.yeti_board import faults, firmware, meter
-from simulators.yeti_board.extras import need
-from simulators.yeti_board.faults import FaultError
-from simulators.yeti_board.firmware import Send, TellCar
-from simulators.yeti_board.messages import ErrorFlags, MeterDue, Metered, Version
-from simulators.yeti_board.state import Faults, Firmware, Settings
+from simulators.yeti_firmware import faults, firmware, meter
+from simulators.yeti_firmware.extras import need
+from simulators.yeti_firmware.faults import FaultError
+from simulators.yeti_firmware.firmware import Send, TellCar
+from simulators.yeti_firmware.messages import ErrorFlags, MeterDue, Metered, Version
+from simulators.yeti_firmware.state import Faults, Firmware, Settings
 from simulators.yeti_simulator import error_injection
 from simulators.yeti_simulator.car import RCD_IDLE_MA, Car
 from simulators.yeti_simulator.car_side import CarSide
@@ -62,7 +62,7 @@ class Line(Protocol):
         """Where a host finds it."""
 
 
-class YetiBoard(Module):
+class YetiFirmware(Module):
     """The board as a program: it knows its host by the wire alone."""
 
     class Options(ModuleOptions):
@@ -81,7 +81,7 @@ class YetiBoard(Module):
 
     def __init__(self, context: Context) -> None:
         super().__init__(context)
-        assert isinstance(context.options, YetiBoard.Options)
+        assert isinstance(context.options, YetiFirmware.Options)
         self.options = context.options
         self.board = Firmware(
             settings=Settings(
@@ -98,7 +98,7 @@ class YetiBoard(Module):
             lambda state: self.apply(firmware.CarSets(state)),
         )
         need("cobs", "google.protobuf")
-        from simulators.yeti_board import wire  # noqa: PLC0415 - its libraries need not be there otherwise
+        from simulators.yeti_firmware import wire  # noqa: PLC0415 - its libraries need not be there otherwise
 
         self._wire = wire
         self.line = self.make_line()

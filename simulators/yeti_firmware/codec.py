@@ -1,7 +1,7 @@
 """The board's end of the Yeti's protobuf: its own mapping, so that it shares no mistake with the driver's.
 
 Both use the classes that are generated from one description; the frames recorded from EVerest's own encoder hold that
-description and each mapping (tests/simulators/yeti_board/test_codec.py).
+description and each mapping (tests/simulators/yeti_firmware/test_codec.py).
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from drivers.yeti.yeti_pb2 import BoardAlive as AliveWords
 from drivers.yeti.yeti_pb2 import Cable, FromBoard, Lock, MeterReading, Pilot, PilotVoltages, ToBoard
 from drivers.yeti.yeti_pb2 import ErrorFlags as FlagWords
 from drivers.yeti.yeti_pb2 import ResetReason as ReasonWords
-from simulators.yeti_board.messages import (
+from simulators.yeti_firmware.messages import (
     AllowPowerOn,
     BoardAlive,
     CpIs,

@@ -6,8 +6,8 @@ import dataclasses
 from dataclasses import dataclass, field
 from typing import Literal
 
-from simulators.yeti_board.cp_reading import CpRead
-from simulators.yeti_board.messages import ErrorFlags, LockState, PpState, ResetReason, Version
+from simulators.yeti_firmware.cp_reading import CpRead
+from simulators.yeti_firmware.messages import ErrorFlags, LockState, PpState, ResetReason, Version
 from simulators.yeti_simulator import control_pilot
 from simulators.yeti_simulator.car import Car
 from simulators.yeti_simulator.control_pilot import Levels, Pilot

@@ -6,9 +6,9 @@ import random
 from collections.abc import Callable
 from pathlib import Path
 
-from simulators.yeti_board import codec
-from simulators.yeti_board.line import SerialLine
-from simulators.yeti_board.pty_pipe import PtyPipe
+from simulators.yeti_firmware import codec
+from simulators.yeti_firmware.line import SerialLine
+from simulators.yeti_firmware.pty_pipe import PtyPipe
 
 __all__ = ["codec", "serial_line"]
 

@@ -9,9 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from evse_daemon.types.ev_board_support import EvCpState
-from simulators.yeti_board import cp_reading
-from simulators.yeti_board.cp_reading import CpRead
-from simulators.yeti_board.messages import (
+from simulators.yeti_firmware import cp_reading
+from simulators.yeti_firmware.cp_reading import CpRead
+from simulators.yeti_firmware.messages import (
     AllowPowerOn,
     BoardAlive,
     CpIs,
@@ -32,7 +32,7 @@ from simulators.yeti_board.messages import (
     SetThreePhases,
     ToHost,
 )
-from simulators.yeti_board.state import Faults, Firmware
+from simulators.yeti_firmware.state import Faults, Firmware
 from simulators.yeti_simulator import car as cars
 from simulators.yeti_simulator import control_pilot
 from simulators.yeti_simulator.car import RCD_IDLE_MA, Car

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from simulators.yeti_board.messages import Metered
+from simulators.yeti_firmware.messages import Metered
 from simulators.yeti_simulator.electrics import EnergyCounter, Measurement
 
 

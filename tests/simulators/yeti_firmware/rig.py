@@ -6,9 +6,9 @@ from dataclasses import replace
 from typing import Any
 
 from evse_daemon.types.ev_board_support import EvCpState
-from simulators.yeti_board import firmware
-from simulators.yeti_board.firmware import Broken, CarChanged, CarSets, Due, Event, Received, Send, TellCar
-from simulators.yeti_board.messages import (
+from simulators.yeti_firmware import firmware
+from simulators.yeti_firmware.firmware import Broken, CarChanged, CarSets, Due, Event, Received, Send, TellCar
+from simulators.yeti_firmware.messages import (
     AllowPowerOn,
     BoardAlive,
     CpIs,
@@ -19,7 +19,7 @@ from simulators.yeti_board.messages import (
     SetPwm,
     ToHost,
 )
-from simulators.yeti_board.state import Faults, Firmware, Settings
+from simulators.yeti_firmware.state import Faults, Firmware, Settings
 from simulators.yeti_simulator.car import Car
 
 Said = tuple[float, ToHost | MeterDue]

@@ -68,6 +68,7 @@ def parser() -> argparse.ArgumentParser:
         epilog=(
             "examples:\n"
             "  evse-daemon simulate --demo --speed 10\n"
+            "  evse-daemon simulate --wire serial\n"
             "  evse-daemon simulate --prefix my_station --broker 192.0.2.7:1883"
         ),
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -77,6 +78,7 @@ def parser() -> argparse.ArgumentParser:
     simulate.add_argument(
         "--speed", type=_positive, default=1.0, metavar="N", help="the simulated world runs N times as fast"
     )
+    sim.add_wire_option(simulate)
     simulate.add_argument("--prefix", help="everest prefix of the topics (default: everest)")
     simulate.add_argument(
         "--external-prefix",

@@ -14,6 +14,18 @@ if TYPE_CHECKING:
     Commands = argparse._SubParsersAction[argparse.ArgumentParser]  # noqa: SLF001
 
 
+WIRES = ("serial",)
+
+
+def add_wire_option(simulate: argparse.ArgumentParser) -> None:
+    """Of ``simulate``; see wire.py."""
+    simulate.add_argument(
+        "--wire",
+        choices=WIRES,
+        help="the board at the far end of a wire, with its real driver; in real time (default: inside the simulator)",
+    )
+
+
 def add_to(commands: Commands) -> None:
     """The command and its options."""
     sim = commands.add_parser(

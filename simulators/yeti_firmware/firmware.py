@@ -326,7 +326,10 @@ def _reset(board: Firmware, reason: ResetReason, now_s: float) -> Firmware:
 
 def _alive(board: Firmware, now_s: float) -> BoardAlive:
     tick_ms = int((now_s - board.booted_at_s) * 1000) % 2**32
-    return BoardAlive(tick_ms, board.faults.version or board.settings.version)
+    settings = board.settings
+    return BoardAlive(
+        tick_ms, board.faults.version or settings.version, settings.max_current_a, settings.min_current_a
+    )
 
 
 def _tell(board: Firmware, now_s: float) -> Step:

@@ -74,6 +74,8 @@ class YetiFirmware(Module):
         """Signals F and opens after 5 s without a keep-alive of the host; the published firmware does not."""
         tells_lock: bool = False
         """Sends lock_state; the published firmware does not."""
+        max_current_A: float = Field(32.0, ge=0)
+        min_current_A: float = Field(6.0, ge=0)
         ac_nominal_voltage: float = Field(230.0, ge=99)
         ac_nominal_frequency: float = Field(50.0, ge=50, le=60)
 
@@ -86,6 +88,8 @@ class YetiFirmware(Module):
         self.board = Firmware(
             settings=Settings(
                 version=Version(software=self.options.software_version),
+                max_current_a=self.options.max_current_A,
+                min_current_a=self.options.min_current_A,
                 host_watchdog=self.options.host_watchdog,
                 tells_lock=self.options.tells_lock,
             ),

@@ -24,6 +24,8 @@ class Settings:
     """Which board it is."""
 
     version: Version = field(default_factory=Version)
+    max_current_a: float = 32.0
+    min_current_a: float = 6.0
     host_watchdog: bool = False
     """Without keep-alives of the host it signals F and opens. The published firmware does not: there it is
     commented out, and the board keeps charging when its host dies."""

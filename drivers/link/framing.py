@@ -10,7 +10,10 @@ import zlib
 from collections import Counter
 from typing import Literal
 
-from cobs import cobs
+try:
+    from cobs import cobs
+except ImportError as error:
+    raise ImportError("frames on a serial line need cobs: pip install 'evse-daemon[serial]'") from error
 
 MAX_MESSAGE = 249
 """Bytes of a message: the firmware takes packets of up to 254 bytes and drops one byte of some longer blocks."""

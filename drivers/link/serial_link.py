@@ -13,8 +13,12 @@ import os
 import termios
 from collections import deque
 
-import serial
 import structlog
+
+try:
+    import serial
+except ImportError as error:
+    raise ImportError("a serial port needs pyserial: pip install 'evse-daemon[serial]'") from error
 
 from drivers.link.framing import FrameDecoder, encode_frame
 from drivers.link.link import LinkListener

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import assert_never
 
-from google.protobuf.message import DecodeError
+try:
+    from google.protobuf.message import DecodeError
+except ImportError as error:
+    raise ImportError("the board's messages need protobuf: pip install 'evse-daemon[serial,can]'") from error
 
 from drivers.board import messages as m
 from drivers.board.enums import (

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from drivers.link.can_bus import CanFilter
-from drivers.link.can_wire import CanFrame, CanWire
+from drivers.link.can_wire import CanFrame, CanListener, CanWire
 from drivers.link.link import LinkListener
 from evse_daemon.framework.rate_limit import RateLimitedLog
 
@@ -97,6 +97,7 @@ class IsoTpLink:
         self._waiting: deque[bytes] = deque(maxlen=WAITING)
         self._sending: bytes | None = None
         self._timer: asyncio.TimerHandle | None = None
+        self._begin: asyncio.Handle | None = None
         logging.getLogger(QUIET).disabled = True
         self._transport = isotp.TransportLayerLogic(
             rxfn=self._next,
@@ -118,12 +119,20 @@ class IsoTpLink:
         )
 
     async def run(self, listener: LinkListener) -> None:
-        self._listener = listener
         try:
-            await self._wire.run(_Ears(self))
+            await self._wire.run(self.attach(listener))
         finally:
-            self._listener = None
-            self._forget()
+            self.detach()
+
+    def attach(self, listener: LinkListener) -> CanListener:
+        """For a bus that is opened without ``run``: what its frames are given to."""
+        self._listener = listener
+        return _Ears(self)
+
+    def detach(self) -> None:
+        """Nothing is sent or handed over any more."""
+        self._listener = None
+        self._forget()
 
     def send(self, message: bytes) -> None:
         if self._listener is None or not message:
@@ -136,15 +145,15 @@ class IsoTpLink:
         payload = with_crc(message)
         if len(payload) > SINGLE:
             self._waiting.append(payload)
+        else:
+            if self._sending is not None:
+                # The board drops what it has of the longer message when the short one comes (ISO 15765-2, 9.8.3).
+                self._waiting.appendleft(self._sending)
+                self._sending = None
+                self._transport.stop_sending()
+            self._transport.send(payload)
             self._go_on()
-            return
-        if self._sending is not None:
-            # The board drops what it has of the longer message when the short one comes (ISO 15765-2, 9.8.3).
-            self._waiting.appendleft(self._sending)
-            self._sending = None
-            self._transport.stop_sending()
-        self._transport.send(payload)
-        self._go_on()
+        self._schedule()
 
     def up(self) -> None:
         self._forget()
@@ -167,13 +176,22 @@ class IsoTpLink:
         self._transport.process()
         if not self._transport.transmitting():
             self._sending = None
-            if self._waiting:
-                self._sending = self._waiting.popleft()
-                self._transport.send(self._sending)
-                self._transport.process()
+        self._schedule()
         self._arm()
         while (payload := self._transport.recv()) is not None:
             self._hand_over(bytes(payload))
+
+    def _schedule(self) -> None:
+        """The next long message begins when whoever sends now has sent all."""
+        if self._waiting and self._sending is None and self._begin is None:
+            self._begin = asyncio.get_running_loop().call_soon(self._begin_next)
+
+    def _begin_next(self) -> None:
+        self._begin = None
+        if self._waiting and self._sending is None:
+            self._sending = self._waiting.popleft()
+            self._transport.send(self._sending)
+            self._go_on()
 
     def _hand_over(self, payload: bytes) -> None:
         message = without_crc(payload)
@@ -203,9 +221,10 @@ class IsoTpLink:
         self._arrived = None
         self._waiting.clear()
         self._sending = None
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        for handle in (self._timer, self._begin):
+            if handle is not None:
+                handle.cancel()
+        self._timer = self._begin = None
 
     def _next(self, _timeout_s: float) -> isotp.CanMessage | None:
         frame, self._arrived = self._arrived, None
@@ -215,7 +234,9 @@ class IsoTpLink:
         self._wire.send(CanFrame(message.arbitration_id, bytes(message.data)))
 
     def _fault(self, error: Exception) -> None:
-        self._drop(type(error).__name__, f"ISO-TP: {error}")
+        # One that answers a message which a shorter one has overtaken is none.
+        if not isinstance(error, isotp.UnexpectedFlowControlError):
+            self._drop(type(error).__name__, f"ISO-TP: {error}")
 
     def _drop(self, kind: str, text: str) -> None:
         self.dropped += 1

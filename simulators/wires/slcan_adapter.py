@@ -1,98 +1,53 @@
-"""A CAN adapter on a pseudo terminal (slcan, Lawicel's ASCII protocol): a driver opens it as one on a USB port.
-
-What the driver sends arrives here as frames, and what is sent here arrives there. It is a CanWire, so that a simulated
-board or power supply takes it in the place of a real bus.
-"""
+"""A CAN adapter as a driver finds it on a serial port: slcan, Lawicel's ASCII protocol."""
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import os
-import tty
+from collections.abc import Callable
 from pathlib import Path
 
 from drivers.link.can_wire import CanFrame, CanListener
+from simulators.yeti_firmware.pty_pipe import PtyPipe
 
 MAX_LINE = 64
 """Bytes; no line of classic CAN is longer."""
 
-READ_BYTES = 4096
-
 
 class SlcanAdapter:
-    """See drivers.link.can_wire.CanWire.
+    """Between the bytes of a serial port and frames.
 
     Frames pass while the driver has the channel open (``O``); ``bitrate_code`` is what it has set (``S4`` is
-    125 kbit/s, ``S6`` 500 kbit/s). A driver that closes its port loses frames, as with a real adapter, and finds the
-    same port again.
+    125 kbit/s, ``S6`` 500 kbit/s).
 
     Args:
-        link: a symbolic link to the terminal, made anew at each start; the terminal's own name changes.
+        write: takes bytes for the driver.
+        received: is given each frame of the driver's.
     """
 
-    def __init__(self, link: Path | None = None) -> None:
-        self.link = link
-        self.port = ""
-        """The terminal's name, while it runs."""
+    def __init__(self, write: Callable[[bytes], None], received: Callable[[CanFrame], None]) -> None:
         self.is_open = False
         self.bitrate_code = ""
-        self.frames_lost = 0
-        """Frames that the driver did not take in time."""
-        self._master = -1
-        self._listener: CanListener | None = None
-        self._pending = bytearray()
-
-    async def run(self, listener: CanListener) -> None:
-        loop = asyncio.get_running_loop()
-        master, slave = os.openpty()
-        try:
-            # Raw before anybody writes: the terminal would send the bytes back. The open end keeps reading from
-            # failing while no driver has the port.
-            tty.setraw(slave)
-            os.set_blocking(master, False)
-            self.port = os.ttyname(slave)
-            self._point_link()
-            self._master, self._listener = master, listener
-            loop.add_reader(master, self._readable)
-            listener.bus_up()
-            await loop.create_future()
-        finally:
-            loop.remove_reader(master)
-            self._master, self._listener, self.is_open = -1, None, False
-            self._pending.clear()
-            os.close(slave)
-            os.close(master)
+        self._write = write
+        self._received = received
+        self._pending = b""
 
     def send(self, frame: CanFrame) -> None:
-        if not self.is_open:
-            return
-        head = f"T{frame.id:08X}" if frame.extended else f"t{frame.id:03X}"
-        self.send_line(f"{head}{len(frame.data)}{frame.data.hex().upper()}\r".encode("ascii"))
+        """A frame for the driver; lost while its channel is closed."""
+        if self.is_open:
+            head = f"T{frame.id:08X}" if frame.extended else f"t{frame.id:03X}"
+            self._write(f"{head}{len(frame.data)}{frame.data.hex().upper()}\r".encode("ascii"))
 
-    def send_line(self, line: bytes) -> None:
-        """Writes bytes as they are: for half lines and garbage."""
-        try:
-            os.write(self._master, line)
-        except OSError:
-            self.frames_lost += 1
-
-    def _point_link(self) -> None:
-        if self.link is None:
-            return
-        fresh = self.link.with_name(self.link.name + ".new")
-        with contextlib.suppress(FileNotFoundError):
-            fresh.unlink()
-        fresh.symlink_to(self.port)
-        fresh.rename(self.link)
-
-    def _readable(self) -> None:
-        with contextlib.suppress(OSError):
-            self._pending += os.read(self._master, READ_BYTES)
-        *lines, rest = bytes(self._pending).split(b"\r")
-        self._pending = bytearray(rest if len(rest) <= MAX_LINE else b"")
+    def feed(self, data: bytes) -> None:
+        """Bytes of the driver."""
+        *lines, rest = (self._pending + data).split(b"\r")
+        self._pending = rest if len(rest) <= MAX_LINE else b""
         for line in lines:
             self._command(line.decode("ascii", "replace"))
+
+    def reset(self) -> None:
+        """It was plugged in anew."""
+        self.is_open = False
+        self._pending = b""
 
     def _command(self, line: str) -> None:
         match line[:1]:
@@ -102,10 +57,10 @@ class SlcanAdapter:
                 self.is_open = False
             case "S":
                 self.bitrate_code = line
-            case "t" | "T" if self.is_open and self._listener is not None:
+            case "t" | "T" if self.is_open:
                 frame = parse(line)
                 if frame is not None:
-                    self._listener.received(frame)
+                    self._received(frame)
 
 
 def parse(line: str) -> CanFrame | None:
@@ -120,3 +75,34 @@ def parse(line: str) -> CanFrame | None:
     if len(data) != length or length > 8:
         return None
     return CanFrame(identifier, data, digits == 8)
+
+
+class SlcanPort:
+    """An adapter on a pseudo-terminal: what a simulator takes in the place of a bus; see drivers.link.can_wire.CanWire.
+
+    Args:
+        link: a symbolic link to it, the same at each start.
+    """
+
+    def __init__(self, link: Path | None = None) -> None:
+        self.pipe = PtyPipe(link)
+        self.adapter = SlcanAdapter(self.pipe.write, self._received)
+        self._listener: CanListener | None = None
+
+    async def run(self, listener: CanListener) -> None:
+        self._listener = listener
+        self.adapter.reset()
+        self.pipe.open(self.adapter.feed)
+        try:
+            listener.bus_up()
+            await asyncio.get_running_loop().create_future()
+        finally:
+            self._listener = None
+            self.pipe.close()
+
+    def send(self, frame: CanFrame) -> None:
+        self.adapter.send(frame)
+
+    def _received(self, frame: CanFrame) -> None:
+        if self._listener is not None:
+            self._listener.received(frame)

@@ -20,7 +20,7 @@ from drivers.link.can_bus import CanBus, CanSettings, open_bus
 from drivers.link.can_errors import BUS_OFF, DEADLINE_S, ErrorPeriod, describe
 from drivers.link.can_wire import CanFrame, CanWire
 from drivers.link.slcan_bus import SlcanBus
-from simulators.wires.slcan_adapter import SlcanAdapter, parse
+from simulators.wires.slcan_adapter import SlcanPort, parse
 from tests.drivers.can_support import Adapter, Heard
 from tests.support.waiting import run, until
 
@@ -258,12 +258,12 @@ def test_the_end_does_not_wait_for_a_reading_thread_in_the_loop() -> None:
 
 
 @asynccontextmanager
-async def on_a_pty(tmp_path: Path) -> AsyncIterator[tuple[CanBus, Heard, SlcanAdapter, Heard]]:
-    adapter, at_adapter = SlcanAdapter(tmp_path / "can"), Heard()
+async def on_a_pty(tmp_path: Path) -> AsyncIterator[tuple[CanBus, Heard, SlcanPort, Heard]]:
+    adapter, at_adapter = SlcanPort(tmp_path / "can"), Heard()
     async with running((adapter, at_adapter)):
         bus, heard = CanBus(CanSettings("slcan", str(tmp_path / "can"), 125_000), LOG), Heard()
         async with running((bus, heard)):
-            await until(lambda: adapter.is_open)
+            await until(lambda: adapter.adapter.is_open)
             yield bus, heard, adapter, at_adapter
 
 
@@ -278,7 +278,7 @@ def test_frames_pass_both_ways_through_an_adapter_on_a_serial_port(tmp_path: Pat
             assert at_adapter.frames == [INFY, COMMAND]
             assert heard.frames[0].data.hex() == "43fa000040600000"
             assert heard.frames[1] == CanFrame(0x6A1, b"\x01")
-            assert adapter.bitrate_code == "S4"
+            assert adapter.adapter.bitrate_code == "S4"
 
     run(scenario())
 
@@ -300,8 +300,8 @@ GARBAGE = [
 def test_garbage_from_an_adapter_is_skipped_to_the_next_line(garbage: bytes, tmp_path: Path) -> None:
     async def scenario() -> None:
         async with on_a_pty(tmp_path) as (_, heard, adapter, _):
-            adapter.send_line(garbage)
-            adapter.send_line(b"\r")
+            adapter.pipe.write(garbage)
+            adapter.pipe.write(b"\r")
             adapter.send(CanFrame(0x6A1, b"\x07"))
             await until(lambda: heard.frames)
             assert heard.frames == [CanFrame(0x6A1, b"\x07")]
@@ -328,17 +328,17 @@ def test_memory_stays_bounded_where_no_line_ends() -> None:
 def test_an_adapter_that_is_unplugged_and_plugged_in_again_is_found(tmp_path: Path) -> None:
     async def scenario() -> None:
         bus, heard = CanBus(CanSettings("slcan", str(tmp_path / "can"), 500_000), LOG), Heard()
-        first, second = SlcanAdapter(tmp_path / "can"), SlcanAdapter(tmp_path / "can")
+        first, second = SlcanPort(tmp_path / "can"), SlcanPort(tmp_path / "can")
         plugged = asyncio.ensure_future(first.run(Heard()))
-        await until(lambda: first.port)
+        await until(lambda: first.pipe.path)
         async with running((bus, heard)):
-            await until(lambda: first.is_open)
+            await until(lambda: first.adapter.is_open)
             plugged.cancel()
             await until(lambda: heard.lost)
             assert "receiving failed" in heard.lost[0] or "sending failed" in heard.lost[0]
             at_second = Heard()
             async with running((second, at_second)):
-                await until(lambda: second.is_open)
+                await until(lambda: second.adapter.is_open)
                 await until(lambda: heard.ups == 2)
                 bus.send(COMMAND)
                 await until(lambda: at_second.frames)

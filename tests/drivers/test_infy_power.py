@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from drivers.infy_power.codec import Alarm, Command, SetPoint, Switch, decode_id
+from drivers.infy_power.codec import Alarm, Command, Read, SetPoint, Switch, decode_id
 from drivers.infy_power.module import InfyPower
 from drivers.link.can_wire import CanFrame
 from evse_daemon.framework.calls import CallError
@@ -155,15 +155,31 @@ def test_the_wanted_set_is_sent_again_so_that_a_module_that_forgot_it_goes_on() 
     assert bench[0].set_point == SetPoint(400.0, 30.0)
 
 
+def until_commands_wait(bench: Bench) -> None:
+    """Until the wanted set is about to be sent again."""
+    while not any(not isinstance(what, Read) for _, what in bench.driver.state.queue):
+        bench.world.advance(0.005)
+
+
 def test_a_new_set_point_is_sent_at_once_and_the_old_one_never_after_it() -> None:
     bench = Bench((0, 1))
     bench.charge()
-    for current_a in (20.0, 10.0, 40.0):
-        bench.world.call(SUPPLY, PowerSupplyDC.setExportVoltageCurrent, 400.0, current_a)
-        assert bench[0].set_point == SetPoint(400.0, current_a / 2)
-        for _ in range(20):
-            bench.world.advance(0.02)
-            assert bench[0].set_point == SetPoint(400.0, current_a / 2)
+    until_commands_wait(bench)
+    bench.world.call(SUPPLY, PowerSupplyDC.setExportVoltageCurrent, 400.0, 20.0)
+    for _ in range(50):
+        assert bench[0].set_point == bench[1].set_point == SetPoint(400.0, 10.0)
+        bench.world.advance(0.02)
+
+
+def test_off_is_never_followed_by_an_on_that_was_about_to_be_sent() -> None:
+    bench = Bench((0, 1))
+    bench.charge()
+    until_commands_wait(bench)
+    bench.off()
+    for _ in range(50):
+        bench.world.advance(0.02)
+        assert not bench[0].on
+        assert not bench[1].on
 
 
 def test_on_without_a_set_point_waits_for_one() -> None:

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from drivers.link.can_bus import CanBus, CanSettings
 from drivers.link.can_wire import CanFrame, CanListener, CanWire
 from drivers.link.isotp_link import MAX_MESSAGE, TIMEOUT_MS, IsoTpIds, IsoTpLink, with_crc, without_crc
-from simulators.wires.slcan_adapter import SlcanAdapter
+from simulators.wires.slcan_adapter import SlcanPort
 from tests.support.waiting import run, until
 
 LOG = structlog.get_logger("test")
@@ -44,6 +44,12 @@ class Listener:
 
     def received(self, message: bytes) -> None:
         self.messages.append(message)
+
+
+async def turn() -> None:
+    """Whoever sends has sent all: long messages begin."""
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
 
 
 class Cable(CanWire):
@@ -154,8 +160,9 @@ def test_every_command_is_one_frame_of_eight_bytes() -> None:
 
 
 def test_a_long_message_waits_for_the_boards_flow_control() -> None:
-    def scenario(link: IsoTpLink, cable: Cable, _listener: Listener) -> None:
+    async def scenario(link: IsoTpLink, cable: Cable, _listener: Listener) -> None:
         link.send(HOST_ALIVE)
+        await turn()
         assert cable.hex() == ["100AA2060532036E"]
         cable.give("300000")
         crc = with_crc(HOST_ALIVE)[-2:].hex().upper()
@@ -165,8 +172,9 @@ def test_a_long_message_waits_for_the_boards_flow_control() -> None:
 
 
 def test_the_boards_block_size_is_kept() -> None:
-    def scenario(link: IsoTpLink, cable: Cable, _listener: Listener) -> None:
+    async def scenario(link: IsoTpLink, cable: Cable, _listener: Listener) -> None:
         link.send(METER)
+        await turn()
         cable.give("300500")
         assert len(cable.sent) == 1 + 5
         cable.give("300500")
@@ -180,6 +188,7 @@ def test_the_boards_block_size_is_kept() -> None:
 def test_the_boards_separation_time_is_kept() -> None:
     async def scenario(link: IsoTpLink, cable: Cable, _listener: Listener) -> None:
         link.send(bytes(range(30)))
+        await turn()
         cable.give("300005")
         assert len(cable.sent) < 3
         await until(lambda: len(cable.sent) == 1 + 4)
@@ -204,10 +213,12 @@ def test_a_long_message_from_the_board_is_asked_for_and_put_together() -> None:
 
 
 def test_power_off_overtakes_a_long_message_that_waits_for_the_board() -> None:
-    def scenario(link: IsoTpLink, cable: Cable, _listener: Listener) -> None:
+    async def scenario(link: IsoTpLink, cable: Cable, _listener: Listener) -> None:
         link.send(HOST_ALIVE)
+        await turn()
         link.send(POWER_OFF)
         assert cable.hex()[1].startswith("05C00600")
+        await turn()
         # The board has dropped what it had of the long one.
         assert cable.hex()[2] == cable.hex()[0]
         cable.give("300000")
@@ -217,16 +228,29 @@ def test_power_off_overtakes_a_long_message_that_waits_for_the_board() -> None:
 
 
 def test_commands_keep_their_order() -> None:
-    def scenario(link: IsoTpLink, cable: Cable, _listener: Listener) -> None:
+    async def scenario(link: IsoTpLink, cable: Cable, _listener: Listener) -> None:
         link.send(METER)
+        await turn()
         for command in (PWM, POWER_OFF, PWM):
             link.send(command)
+        await turn()
         short = [frame for frame in cable.hex() if not frame.startswith("10")]
         assert [frame[2:10] for frame in short] == [
             "B806E807",
             "C00600" + with_crc(POWER_OFF)[-2:-1].hex().upper(),
             "B806E807",
         ]
+
+    by_hand(scenario)
+
+
+def test_commands_that_are_sent_together_go_before_the_long_message_between_them() -> None:
+    async def scenario(link: IsoTpLink, cable: Cable, _listener: Listener) -> None:
+        for message in (HOST_ALIVE, PWM, HOST_ALIVE, POWER_OFF):
+            link.send(message)
+        await turn()
+        first, second, third = cable.hex()
+        assert (first[2:10], second[2:8], third[:4]) == ("B806E807", "C00600", "100A")
 
     by_hand(scenario)
 
@@ -244,11 +268,13 @@ def test_a_board_that_never_sends_flow_control_costs_the_long_messages_only() ->
 
 
 def test_an_overflow_of_the_board_gives_the_message_up() -> None:
-    def scenario(link: IsoTpLink, cable: Cable, _listener: Listener) -> None:
+    async def scenario(link: IsoTpLink, cable: Cable, _listener: Listener) -> None:
         link.send(METER)
+        await turn()
         cable.give("320000")
         assert link.dropped == 1
         link.send(HOST_ALIVE)
+        await turn()
         cable.give("300000")
         assert cable.hex()[-1].startswith("212F61")
 
@@ -376,12 +402,14 @@ def test_a_message_arrives_as_it_was_or_not_at_all(data: st.DataObject) -> None:
 
 
 def test_a_lost_bus_is_told_and_nothing_of_before_is_sent_after_it() -> None:
-    def scenario(link: IsoTpLink, cable: Cable, listener: Listener) -> None:
+    async def scenario(link: IsoTpLink, cable: Cable, listener: Listener) -> None:
         link.send(METER)
+        await turn()
         cable.give(segments(METER)[0])
         assert cable.listener is not None
         cable.listener.bus_lost("bus-off")
         cable.listener.bus_up()
+        await turn()
         cable.sent.clear()
         cable.give("300000")
         for frame in segments(METER)[1:]:
@@ -409,8 +437,8 @@ def exchanged(near_wire: CanWire, far_wire: CanWire) -> None:
         near, far = host(near_wire), board(far_wire)
         at_near, at_far = Listener(), Listener()
         async with running((far, at_far), (near, at_near)):
-            if isinstance(far_wire, SlcanAdapter):
-                await until(lambda: far_wire.is_open)
+            if isinstance(far_wire, SlcanPort):
+                await until(lambda: far_wire.adapter.is_open)
             messages = [METER, POWER_OFF, bytes(MAX_MESSAGE), HOST_ALIVE, PWM]
             for message in messages:
                 near.send(message)
@@ -427,9 +455,7 @@ def test_both_ends_on_a_virtual_bus() -> None:
 
 
 def test_both_ends_through_an_adapter_on_a_serial_port(tmp_path: Path) -> None:
-    exchanged(
-        CanBus(CanSettings("slcan", str(tmp_path / "can"), 500_000), LOG), SlcanAdapter(tmp_path / "can")
-    )
+    exchanged(CanBus(CanSettings("slcan", str(tmp_path / "can"), 500_000), LOG), SlcanPort(tmp_path / "can"))
 
 
 def test_a_board_that_restarts_in_the_middle_of_a_message_is_heard_again() -> None:

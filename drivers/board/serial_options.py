@@ -18,10 +18,13 @@ NO_RESET_LINE = (
 
 class SerialOptions(BoardOptions):
     serial_port: str = "/dev/ttyUSB0"
+    """The serial port; a path below /dev/serial/by-id stays the same whatever else is plugged in."""
     baud_rate: int = Field(115200, ge=9600, le=230400)
+    """Bits per second; boards of this family come with 115200."""
     reset_gpio_chip: str = "gpiochip0"
     """The chip of the line that resets the board; empty: a message resets it."""
     reset_gpio: int = Field(27, ge=0, le=4095)
+    """The line's number on that chip."""
 
     def advice(self) -> Iterator[tuple[str, str, str]]:
         if not self.reset_gpio_chip:

@@ -24,7 +24,9 @@ NO_TRANSACTIONS = "the meter of a Yeti board signs nothing"
 
 class YetiOptions(BoardOptions):
     caps_min_current_A: int = Field(-1, ge=-1, le=80)
+    """The least current in A that is offered; -1: what the board says."""
     caps_max_current_A: int = Field(-1, ge=-1, le=80)
+    """The most current in A that is offered, as where the cable or the fuse is weaker; -1: what the board says."""
 
 
 class YetiBoard(BoardModule):

@@ -10,7 +10,7 @@ from evse_daemon.framework.module import Context
 
 
 class YetiDriver(YetiBoard):
-    """See drivers/board for what it does, docs/hardware.md for what it needs."""
+    """The driver of a Yeti board on a serial line; docs/hardware.md says what it needs."""
 
     class Options(SerialOptions, YetiOptions):
         """EVerest's, and those of any board."""

@@ -182,7 +182,7 @@ class CanBus:
         if self.settings.interface == "socketcan":
             hint = f"; is it up? (ip link set {self.settings.channel} up type can bitrate …)"
         elif isinstance(error, ImportError | NotImplementedError):
-            hint = "; it may need a package, as slcan does: pip install 'evse-daemon[serial]'"
+            hint = "; slcan needs pyserial: pip install 'evse-daemon[can,serial]'"
         reason = f"cannot open {where}: {error}{hint}"
         self._log.warning("open", "the CAN bus cannot be opened", reason=reason)
         return reason

@@ -48,12 +48,17 @@ QUIET = "drivers.link.isotp"
 """The library logs each fault without limit; here they are counted, and logged with one."""
 
 
+TO_BOARD = 0x6A0
+TO_HOST = 0x6A1
+"""Identifiers of a connection where nothing else is configured; CANopen leaves them free."""
+
+
 @dataclass(frozen=True, slots=True)
 class IsoTpIds:
     """The identifiers of a connection; the lower one wins the bus, so commands come before telemetry."""
 
-    to_board: int = 0x6A0
-    to_host: int = 0x6A1
+    to_board: int = TO_BOARD
+    to_host: int = TO_HOST
 
     def filters(self, receives: int) -> tuple[CanFilter, ...]:
         """What the kernel need let through."""

@@ -274,7 +274,8 @@ def _move_lock(work: _Work, request_id: int, locked: bool) -> None:
     if state.phase not in ("starting", "running"):
         work.do(s.LockDone(request_id, "the board is not there: the lock moves when it is back"))
         return
-    work.send(m.SetLock(locked))
+    # Twice: a board without feedback may lose one, and a later one would have its motor run longer.
+    work.send(m.SetLock(locked), m.SetLock(locked))
     if state.lock == ("locked" if locked else "unlocked"):
         work.do(s.LockDone(request_id))
         return
@@ -393,7 +394,7 @@ def _send_wanted(work: _Work) -> None:
 def _refresh(work: _Work) -> None:
     """The wanted set without the phases, and without a lock that has answered: its motor runs at each command."""
     work.send(m.SetPilot(work.state.duty))
-    if work.state.lock_request is not None:
+    if work.state.lock_request is not None and work.state.reports_lock:
         work.send(m.SetLock(work.state.lock_request.locked))
     work.send(m.AllowPower(work.state.power))
 

@@ -38,8 +38,8 @@ class BoardOptions(ModuleOptions):
 
     link_timeout_s: float = Field(2.0, ge=0.5, le=60)
     """Seconds without the board's keep-alive after which it counts as lost; boards send it at 5 Hz."""
-    lock_time_s: float = Field(1.0, ge=0, le=8)
-    """Seconds that the lock's motor takes."""
+    lock_time_s: float = Field(1.2, ge=0, le=8)
+    """Seconds that the lock's motor takes at most; the published firmware drives it for 1 s."""
 
 
 class BoardModule(Module):

@@ -30,7 +30,7 @@ class Settings:
 
     link_timeout_s: float = 2.0
     """After how long without the board's keep-alive it counts as lost."""
-    lock_time_s: float = 1.0
+    lock_time_s: float = 1.2
     """How long the lock's motor may take; a board without feedback on its lock is believed after it."""
     reset_line: bool = False
     """A line of the host's own resets the board; otherwise a message does."""

@@ -12,13 +12,21 @@ from evse_daemon.framework.registry import find_module_class
 from simulators.yeti_firmware.module import YetiFirmware
 from simulators.yeti_simulator.module import YetiSimulator
 
-Wire = Literal["serial"]
+Wire = Literal["serial", "can"]
 
 FAR_END = "_firmware"
 """Put after the id of a driver: the id of its board."""
 
-NEEDS: dict[str, tuple[str, ...]] = {"serial": ("serial", "cobs", "google.protobuf")}
-"""The libraries of a wire; they are in the extra of its name."""
+NEEDS: dict[str, tuple[str, ...]] = {
+    "serial": ("serial", "cobs", "google.protobuf"),
+    "can": ("can", "isotp", "serial", "cobs", "google.protobuf"),
+}
+"""The libraries of a wire."""
+
+EXTRAS = {"serial": "serial", "can": "can,serial"}
+"""The extras that have them; the simulated CAN adapter is on a serial port."""
+
+DRIVERS = {"serial": "YetiDriver", "can": "YetiCanDriver"}
 
 
 class WireError(Exception):
@@ -41,13 +49,13 @@ def over_wire(config: RunConfig, wire: Wire, folder: Path) -> RunConfig:
     boards = [entry for entry in config.modules.values() if issubclass(entry.cls, YetiSimulator)]
     if not boards:
         raise WireError(f"--wire {wire}: the configuration has no YetiSimulator that a driver could replace")
-    driver = find_module_class("YetiDriver")
+    driver = find_module_class(DRIVERS[wire])
     assert driver is not None
     modules = dict(config.modules)
     for entry in boards:
         link = folder / entry.module_id
-        modules[entry.module_id] = _driver(entry, driver, link)
-        firmware = _firmware(entry, link)
+        modules[entry.module_id] = _driver(entry, driver, wire, link)
+        firmware = _firmware(entry, wire, link)
         if firmware.module_id in modules:
             raise WireError(
                 f"--wire {wire}: the id {firmware.module_id} is needed for a board; rename that module"
@@ -64,11 +72,14 @@ def over_wire(config: RunConfig, wire: Wire, folder: Path) -> RunConfig:
     return dataclasses.replace(config, modules=modules)
 
 
-def _driver(entry: ModuleConfig, driver: type[Module], link: Path) -> ModuleConfig:
+def _driver(entry: ModuleConfig, driver: type[Module], wire: Wire, link: Path) -> ModuleConfig:
+    place: dict[str, Any] = {"serial_port": str(link), "reset_gpio_chip": ""}
+    if wire == "can":
+        place = {"can_interface": "slcan", "can_device": str(link)}
     return dataclasses.replace(
         entry,
         cls=driver,
-        options=driver.Options.model_validate({"serial_port": str(link), "reset_gpio_chip": ""}),
+        options=driver.Options.model_validate(place),
         implementation_options=_default_options(driver),
         implementation_mappings={
             name: place for name, place in entry.implementation_mappings.items() if name in driver.provides
@@ -76,12 +87,13 @@ def _driver(entry: ModuleConfig, driver: type[Module], link: Path) -> ModuleConf
     )
 
 
-def _firmware(entry: ModuleConfig, link: Path) -> ModuleConfig:
+def _firmware(entry: ModuleConfig, wire: Wire, link: Path) -> ModuleConfig:
     options = entry.options
     assert isinstance(options, YetiSimulator.Options)
     taken: dict[str, Any] = {
         "connector_id": options.connector_id,
         "link": str(link),
+        "wire": wire,
         "ac_nominal_voltage": options.ac_nominal_voltage,
         "ac_nominal_frequency": options.ac_nominal_frequency,
         "max_current_A": options.max_current_A_import,

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     Commands = argparse._SubParsersAction[argparse.ArgumentParser]  # noqa: SLF001
 
 
-WIRES = ("serial",)
+WIRES = ("serial", "can")
 
 
 def add_wire_option(simulate: argparse.ArgumentParser) -> None:
@@ -49,6 +49,12 @@ def add_to(commands: Commands) -> None:
         ),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    board.add_argument(
+        "--wire",
+        choices=WIRES,
+        default="serial",
+        help="can: an slcan adapter, for YetiCanDriver (default: serial)",
+    )
     board.add_argument("--link", metavar="PATH", help="a symbolic link to the line, the same at each start")
     board.add_argument("--session", metavar="SCRIPT", default="", help="what the car does at once")
     board.add_argument("--software-version", metavar="TEXT", help="what the board says of its firmware")
@@ -70,7 +76,7 @@ def simulate_one(arguments: argparse.Namespace) -> int:
     from evse_daemon.framework import log as logging_setup
 
     program = import_module("simulators.yeti_firmware.program")
-    options: dict[str, Any] = {"host_watchdog": arguments.host_watchdog}
+    options: dict[str, Any] = {"wire": arguments.wire, "host_watchdog": arguments.host_watchdog}
     if arguments.link is not None:
         options["link"] = arguments.link
     if arguments.software_version is not None:

@@ -29,7 +29,7 @@ def over_wire(wire: str | None, config: RunConfig) -> Iterator[RunConfig]:
     wired = import_module("simulators.wired")
     with TemporaryDirectory(prefix="evse-daemon-") as folder:
         try:
-            extras.need(*wired.NEEDS[wire], extra=wire)
+            extras.need(*wired.NEEDS[wire], extra=wired.EXTRAS[wire])
             changed = wired.over_wire(config, wire, Path(folder))
         except (extras.MissingExtraError, wired.WireError) as error:
             raise WireRefusedError(str(error)) from error

@@ -237,7 +237,8 @@ def _obey(board: Firmware, message: FromHost, now_s: float) -> Firmware:
         case AllowPowerOn(allowed):
             return replace(board, allowed=allowed)
         case SetLock(locked):
-            return replace(board, lock_wanted=locked, lock_until_s=now_s + LOCK_MOTOR_S)
+            moving = board.lock_until_s is not None and board.lock_wanted is locked
+            return board if moving else replace(board, lock_wanted=locked, lock_until_s=now_s + LOCK_MOTOR_S)
         case SetThreePhases(three_phases):
             return replace(board, three_phases=three_phases)
         case ResetBoard():

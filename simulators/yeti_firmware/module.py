@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import replace
 from pathlib import Path
-from typing import Protocol
+from typing import Literal, Protocol
 
 from pydantic import Field
 
@@ -67,6 +67,8 @@ class YetiFirmware(Module):
 
     class Options(ModuleOptions):
         connector_id: int
+        wire: Literal["serial", "can"] = "serial"
+        """CAN through an adapter on a serial port (slcan), with the identifiers of docs/can.md."""
         link: str = Field("", max_length=200)
         """A symbolic link to the pseudo-terminal; empty for none."""
         software_version: str = Field("2.2", max_length=50)
@@ -116,6 +118,9 @@ class YetiFirmware(Module):
     def make_line(self) -> Line:
         """The board's end of the wire."""
         link = Path(self.options.link) if self.options.link else None
+        if self.options.wire == "can":
+            need("isotp", extra="can")
+            return self._wire.can_line(link, self.arrived, self.module_id)
         return self._wire.serial_line(link, self.arrived, self.module_id)
 
     def init(self) -> None:

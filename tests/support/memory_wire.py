@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import dataclasses
 import random
 from collections.abc import Callable, Generator
+from pathlib import Path
 
 from drivers.link.framing import FrameDecoder, encode_frame
-from drivers.link.link import LinkListener
+from drivers.link.link import Link, LinkListener
+from drivers.yeti_driver.module import YetiDriver
+from evse_daemon.config import RunConfig
+from simulators.wired import FAR_END, over_wire
 from simulators.yeti_firmware.line import SerialLine
 from simulators.yeti_firmware.module import Line, YetiFirmware
 
@@ -47,11 +52,19 @@ class MemoryPipe:
 
 
 class MemoryBoard(YetiFirmware):
-    """The simulated board on a line in memory; ``pipe`` is set by whoever wants another one."""
+    """The simulated board on a line in memory."""
+
+    pipe: MemoryPipe
 
     def make_line(self) -> Line:
-        self.pipe = MemoryPipe()
+        self.pipe = self.make_pipe()
         return SerialLine(self.pipe, self.arrived, random.Random(self.module_id))
+
+    def make_pipe(self) -> MemoryPipe:
+        return MemoryPipe()
+
+    async def _close_at_the_end(self) -> None:
+        await _Forever()
 
 
 class MemoryLink:
@@ -79,6 +92,28 @@ class MemoryLink:
 
     def send(self, message: bytes) -> None:
         self._pipe().host_write(encode_frame(message))
+
+
+def over_memory(config: RunConfig) -> RunConfig:
+    """A station with simulated boards, each over a serial line in memory with its real driver."""
+    wired = over_wire(config, "serial", Path("nowhere"))
+    pipes = {module_id: MemoryPipe() for module_id in wired.modules}
+
+    class Driver(YetiDriver):
+        def make_link(self) -> Link:
+            return MemoryLink(lambda: pipes[self.module_id])
+
+    class Firmware(MemoryBoard):
+        def make_pipe(self) -> MemoryPipe:
+            return pipes[self.module_id.removesuffix(FAR_END)]
+
+    modules = dict(wired.modules)
+    for module_id, entry in modules.items():
+        if entry.cls is YetiDriver:
+            modules[module_id] = dataclasses.replace(entry, cls=Driver)
+        elif entry.cls is YetiFirmware:
+            modules[module_id] = dataclasses.replace(entry, cls=Firmware)
+    return dataclasses.replace(wired, modules=modules)
 
 
 class _Forever:

@@ -21,7 +21,7 @@ from drivers.board.messages import (
     ToBoard,
     UnsupportedMessageError,
 )
-from drivers.link.link import Link
+from drivers.link.link import CountsDamage, Link
 from evse_daemon.framework.calls import CallError, Deferred, RejectedError
 from evse_daemon.framework.clock import Timer
 from evse_daemon.framework.module import FAILURES, Context, Module, ModuleOptions, Provides
@@ -68,6 +68,8 @@ class BoardModule(Module):
         self._timer: Timer | None = None
         self._timer_s: float | None = None
         self._limited_log = RateLimitedLog(self.log)
+        self._damage = self.link if isinstance(self.link, CountsDamage) else None
+        self._damaged = 0
 
     @abstractmethod
     def make_link(self) -> Link:
@@ -178,6 +180,9 @@ class BoardModule(Module):
         return answer
 
     def _received(self, data: bytes) -> None:
+        if self._damage is not None and self._damage.damaged != self._damaged:
+            self._damaged = self._damage.damaged
+            self._feed(state.Damaged())
         try:
             message = self.codec.decode_from_board(data)
         except BadMessageError as error:

@@ -8,11 +8,12 @@ when it changes, so whoever has missed something knows nothing (drivers.md §3.4
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any, assert_never
+from typing import assert_never
 
-from drivers.board import faults
+from drivers.board import doubts, faults, lock
 from drivers.board import messages as m
 from drivers.board import state as s
+from drivers.board.work import Work
 
 REFRESH_S = 1.0
 """How often the wanted set and the host's keep-alive are sent: nobody acknowledges them (design rule 5)."""
@@ -38,34 +39,8 @@ HOLD_S = 1.0
 PULSE_S = 0.01
 """How long the reset line is held to restart a board."""
 
-LOCK_SLACK_S = 1.0
-"""How much later than its motor stops a lock may report where it is."""
-
 RESYNC = 3
 """Keep-alives after a restart: they bring the board's decoder into step (evSerial.cpp:350-393)."""
-
-
-class _Work:
-    """A step in progress."""
-
-    def __init__(self, state: s.State, now_s: float, settings: s.Settings) -> None:
-        self.state = state
-        self.now_s = now_s
-        self.settings = settings
-        self.effects: list[s.Effect] = []
-
-    def change(self, **fields: Any) -> None:
-        self.state = replace(self.state, **fields)
-
-    def want(self, **fields: Any) -> None:
-        self.state = replace(self.state, wanted=replace(self.state.wanted, **fields))
-
-    def do(self, *effects: s.Effect) -> None:
-        self.effects += effects
-
-    def send(self, *messages: m.ToBoard) -> None:
-        if self.state.wire:
-            self.do(*map(s.Send, messages))
 
 
 def step(
@@ -79,7 +54,7 @@ def step(
         now_s: monotonic seconds.
         settings: of this driver.
     """
-    work = _Work(state, now_s, settings)
+    work = Work(state, now_s, settings)
     match event:
         case s.LinkUp():
             work.change(wire=True, heard_s=now_s, silent=False, refresh_s=now_s + REFRESH_S, resets=0)
@@ -90,6 +65,8 @@ def step(
             _hold(work)
         case s.Received(message):
             _received(work, message)
+        case s.Damaged():
+            work.change(damaged_s=now_s)
         case s.Enable(on):
             _enable(work, on)
         case s.SetDuty(duty):
@@ -102,7 +79,7 @@ def step(
             work.want(three_phases=three)
             work.send(m.SetPhases(three))
         case s.MoveLock(request_id, locked):
-            _move_lock(work, request_id, locked)
+            lock.move(work, request_id, locked)
         case s.Tick():
             pass
         case _:
@@ -142,7 +119,7 @@ def safe_messages(state: s.State) -> tuple[m.ToBoard, ...]:
     return m.AllowPower(False), m.SetPilot(duty), m.AllowPower(False)
 
 
-def _received(work: _Work, message: m.FromBoard) -> None:
+def _received(work: Work, message: m.FromBoard) -> None:
     listens = work.state.phase in ("starting", "running")
     match message:
         case m.BoardAlive():
@@ -163,22 +140,25 @@ def _received(work: _Work, message: m.FromBoard) -> None:
             if cable != work.state.cable:
                 work.change(cable=cable)
                 work.do(s.TellCable(cable))
-        case m.LockState(lock):
-            _lock(work, lock)
+        case m.LockState(position):
+            lock.reported(work, position)
         case m.MeterReading():
             work.do(s.TellMeter(message))
-        case m.PilotVoltages():
-            pass
+        case m.PilotVoltages(high_V):
+            _voltage(work, high_V)
         case _:
             assert_never(message)
 
 
-def _alive(work: _Work, alive: m.BoardAlive) -> None:
+def _alive(work: Work, alive: m.BoardAlive) -> None:
     state = work.state
     known = state.board is not None and replace(state.board, timestamp_ms=alive.timestamp_ms) == alive
     work.change(board=alive, heard_s=work.now_s, silent=False)
     if not known:
         work.do(s.TellBoard(alive))
+    if doubt := doubts.of_clock(state, alive):
+        _doubt(work, doubt)
+        return
     if state.silent and state.phase == "resetting" and state.phase_until_s is not None:
         # It is back, and may have what it was sent meanwhile still before it.
         work.change(resets=0, phase_until_s=min(state.phase_until_s, work.now_s + ANSWER_S))
@@ -186,7 +166,7 @@ def _alive(work: _Work, alive: m.BoardAlive) -> None:
         _run(work)
 
 
-def _was_reset(work: _Work, reason: str) -> None:
+def _was_reset(work: Work, reason: str) -> None:
     if work.state.phase == "running":
         _lose(work, faults.restarted(reason))
     work.change(
@@ -202,7 +182,7 @@ def _was_reset(work: _Work, reason: str) -> None:
     _send_wanted(work)
 
 
-def _run(work: _Work) -> None:
+def _run(work: Work) -> None:
     """The board is in step: what it has reported since its restart is the truth."""
     state = work.state
     assert state.pilot is not None
@@ -213,7 +193,7 @@ def _run(work: _Work) -> None:
     work.send(m.AllowPower(work.state.power))
 
 
-def _pilot(work: _Work, pilot: m.Pilot) -> None:
+def _pilot(work: Work, pilot: m.Pilot) -> None:
     work.change(pilot=pilot)
     _unlatch(work)
     if work.state.phase == "running" and pilot != work.state.told_pilot:
@@ -221,15 +201,33 @@ def _pilot(work: _Work, pilot: m.Pilot) -> None:
         work.do(s.TellEvent(pilot))
 
 
-def _unlatch(work: _Work) -> None:
+def _voltage(work: Work, high_V: float) -> None:
+    """A change of state is reported once; if that is lost, the voltage tells."""
+    if not doubts.contradicts(work.state, high_V):
+        work.change(doubt_s=None)
+        return
+    if work.state.doubt_s is None:
+        work.change(doubt_s=work.now_s)
+    if doubt := doubts.of_voltage(work.state, high_V, work.now_s):
+        _doubt(work, doubt)
+
+
+def _doubt(work: Work, what: str) -> None:
+    """The board is asked anew by restarting it: there is no other question that it answers."""
+    _lose(work, faults.contradiction(what))
+    work.change(resets=0)
+    _restart(work)
+
+
+def _unlatch(work: Work) -> None:
     """What counts until the car has left is over when its flag has fallen and state A is seen."""
     state = work.state
     if state.pilot == "A":
         work.change(latched=frozenset(name for name in state.latched if getattr(state.flags, name)))
 
 
-def _relay(work: _Work, closed: bool) -> None:
-    work.change(relay_closed=closed)
+def _relay(work: Work, closed: bool) -> None:
+    work.change(relay_closed=closed, closed_unasked=closed and not work.state.power)
     if not closed:
         work.change(off_until_s=None, welded=False)
     if work.state.phase == "running" and closed != work.state.told_power:
@@ -239,7 +237,7 @@ def _relay(work: _Work, closed: bool) -> None:
         _cut(work)
 
 
-def _enable(work: _Work, on: bool) -> None:
+def _enable(work: Work, on: bool) -> None:
     before = work.state
     work.want(enabled=on)
     if before.duty != work.state.duty:
@@ -250,7 +248,7 @@ def _enable(work: _Work, on: bool) -> None:
         work.do(s.TellEvent(work.state.pilot))
 
 
-def _follow_power(work: _Work) -> None:
+def _follow_power(work: Work) -> None:
     if work.state.power:
         work.change(off_until_s=None)
         work.send(m.AllowPower(True))
@@ -258,55 +256,31 @@ def _follow_power(work: _Work) -> None:
         _cut(work)
 
 
-def _cut(work: _Work) -> None:
+def _cut(work: Work) -> None:
     """Power-off, until the board confirms it."""
     work.send(m.AllowPower(False))
     if work.state.relay_closed is not False and work.state.off_until_s is None and not work.state.welded:
         work.change(off_until_s=work.now_s + WELDED_S, off_next_s=work.now_s + OFF_REPEAT_S)
 
 
-def _move_lock(work: _Work, request_id: int, locked: bool) -> None:
-    state = work.state
-    if state.lock_request is not None:
-        work.do(s.LockDone(state.lock_request.request_id, "a newer command has taken its place"))
-    work.want(locked=locked)
-    work.change(lock_request=None, lock_failed=False)
-    if state.phase not in ("starting", "running"):
-        work.do(s.LockDone(request_id, "the board is not there: the lock moves when it is back"))
-        return
-    work.send(m.SetLock(locked))
-    if state.lock == ("locked" if locked else "unlocked"):
-        work.do(s.LockDone(request_id))
-        return
-    by_s = work.now_s + work.settings.lock_time_s + (LOCK_SLACK_S if state.reports_lock else 0.0)
-    work.change(lock_request=s.LockRequest(request_id, locked, by_s))
-
-
-def _lock(work: _Work, lock: m.Lock) -> None:
-    work.change(lock=lock, reports_lock=work.state.reports_lock or lock != "undefined")
-    request = work.state.lock_request
-    if request is not None and lock == ("locked" if request.locked else "unlocked"):
-        work.change(lock_request=None)
-        work.do(s.LockDone(request.request_id))
-
-
-def _lose(work: _Work, fault: s.Fault) -> None:
+def _lose(work: Work, fault: s.Fault) -> None:
     """Nothing that is known of the board counts any more; whoever wants power has to say so again."""
     request = work.state.lock_request
     if request is not None:
         work.do(s.LockDone(request.request_id, fault.message))
     work.want(power=False)
     work.change(lost=fault, pilot=None, relay_closed=None, welded=False, off_until_s=None, lock_request=None)
+    work.change(doubt_s=None, unclosed=0)
     _cut(work)
 
 
-def _hold(work: _Work) -> None:
+def _hold(work: Work) -> None:
     if work.settings.reset_line:
         work.change(line_held=True, line_until_s=None)
         work.do(s.ResetLine(held=True))
 
 
-def _restart(work: _Work) -> None:
+def _restart(work: Work) -> None:
     """Has the board restart, by its reset line or a message; it answers with WasReset."""
     wait_s = RETRY_S if work.state.resets else ANSWER_S
     work.change(phase="resetting", phase_until_s=work.now_s + wait_s, resets=work.state.resets + 1)
@@ -321,7 +295,7 @@ def _restart(work: _Work) -> None:
         work.change(line_until_s=work.now_s + PULSE_S)
 
 
-def _due(work: _Work) -> None:
+def _due(work: Work) -> None:
     """What time has brought."""
     now_s, state = work.now_s, work.state
     if state.wire and not state.silent and now_s >= state.heard_s + work.settings.link_timeout_s:
@@ -332,16 +306,17 @@ def _due(work: _Work) -> None:
         work.change(line_held=False, line_until_s=None)
         work.do(s.ResetLine(held=False))
     _due_off(work)
-    _due_lock(work)
+    lock.due(work)
     if work.state.wire and now_s >= work.state.refresh_s:
         # The next second of the same beat, or a new beat after a pause.
         next_s = work.state.refresh_s + REFRESH_S
         work.change(refresh_s=next_s if next_s > now_s else now_s + REFRESH_S)
         work.send(m.HostAlive())
         _refresh(work)
+        _count_unclosed(work)
 
 
-def _silent(work: _Work) -> None:
+def _silent(work: Work) -> None:
     _lose(work, faults.lost_board(work.settings.link_timeout_s))
     work.change(silent=True)
     if work.state.board is None and not work.state.told_missing:
@@ -355,31 +330,21 @@ def _silent(work: _Work) -> None:
         _restart(work)
 
 
-def _due_off(work: _Work) -> None:
+def _due_off(work: Work) -> None:
     state = work.state
     if state.off_until_s is None:
         return
     if work.now_s >= state.off_until_s:
         welded = state.phase in ("starting", "running") and state.relay_closed is True
         work.change(off_until_s=None, welded=welded)
+    elif doubt := doubts.of_closed_contactor(state, work.now_s - state.off_until_s + WELDED_S, work.now_s):
+        _doubt(work, doubt)
     elif work.now_s >= state.off_next_s:
         work.change(off_next_s=work.now_s + OFF_REPEAT_S)
         work.send(m.AllowPower(False))
 
 
-def _due_lock(work: _Work) -> None:
-    request = work.state.lock_request
-    if request is None or work.now_s < request.by_s:
-        return
-    work.change(lock_request=None)
-    if not work.state.reports_lock:
-        work.do(s.LockDone(request.request_id))
-        return
-    work.change(lock_failed=True)
-    work.do(s.LockDone(request.request_id, f"the lock did not move in time: it reports {work.state.lock!r}"))
-
-
-def _send_wanted(work: _Work) -> None:
+def _send_wanted(work: Work) -> None:
     """The whole wanted set, in the order in which it is safe: power last."""
     wanted = work.state.wanted
     work.send(m.SetPilot(work.state.duty))
@@ -390,15 +355,23 @@ def _send_wanted(work: _Work) -> None:
     work.send(m.AllowPower(work.state.power))
 
 
-def _refresh(work: _Work) -> None:
+def _refresh(work: Work) -> None:
     """The wanted set without the phases, and without a lock that has answered: its motor runs at each command."""
     work.send(m.SetPilot(work.state.duty))
-    if work.state.lock_request is not None:
+    if work.state.lock_request is not None and work.state.reports_lock:
         work.send(m.SetLock(work.state.lock_request.locked))
     work.send(m.AllowPower(work.state.power))
 
 
-def _tell_faults(work: _Work) -> None:
+def _count_unclosed(work: Work) -> None:
+    state = work.state
+    closes = state.power and state.pilot in ("C", "D") and 0 < state.duty < m.PILOT_X1
+    work.change(unclosed=state.unclosed + 1 if closes and not state.relay_closed else 0)
+    if doubt := doubts.of_open_contactor(work.state, work.now_s):
+        _doubt(work, doubt)
+
+
+def _tell_faults(work: Work) -> None:
     before = work.state.raised
     now = frozenset(dict.fromkeys(faults.faults(work.state, work.settings)))
     # Raised first: between the two, nobody is to believe that all is well.

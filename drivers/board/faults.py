@@ -37,6 +37,14 @@ def restarted(reason: str) -> Fault:
     )
 
 
+def contradiction(what: str) -> Fault:
+    return _board(
+        "CommunicationFault",
+        f"Reports of the board do not fit together, one may be lost: {what}. It is restarted; look for noise on its cable.",
+        "McuToEverest",
+    )
+
+
 def faults(state: State, settings: Settings) -> Iterator[Fault]:
     """All that is wrong now."""
     if state.lost is not None:

@@ -21,7 +21,7 @@ from drivers.board.messages import (
     ToBoard,
     UnsupportedMessageError,
 )
-from drivers.link.link import Link
+from drivers.link.link import CountsDamage, Link
 from evse_daemon.framework.calls import CallError, Deferred, RejectedError
 from evse_daemon.framework.clock import Timer
 from evse_daemon.framework.module import FAILURES, Context, Module, ModuleOptions, Provides
@@ -38,8 +38,8 @@ class BoardOptions(ModuleOptions):
 
     link_timeout_s: float = Field(2.0, ge=0.5, le=60)
     """Seconds without the board's keep-alive after which it counts as lost; boards send it at 5 Hz."""
-    lock_time_s: float = Field(1.0, ge=0, le=8)
-    """Seconds that the lock's motor takes."""
+    lock_time_s: float = Field(1.2, ge=0, le=8)
+    """Seconds that the lock's motor takes at most; the published firmware drives it for 1 s."""
 
 
 class BoardModule(Module):
@@ -68,6 +68,8 @@ class BoardModule(Module):
         self._timer: Timer | None = None
         self._timer_s: float | None = None
         self._limited_log = RateLimitedLog(self.log)
+        self._damage = self.link if isinstance(self.link, CountsDamage) else None
+        self._damaged = 0
 
     @abstractmethod
     def make_link(self) -> Link:
@@ -178,6 +180,9 @@ class BoardModule(Module):
         return answer
 
     def _received(self, data: bytes) -> None:
+        if self._damage is not None and self._damage.damaged != self._damaged:
+            self._damaged = self._damage.damaged
+            self._feed(state.Damaged())
         try:
             message = self.codec.decode_from_board(data)
         except BadMessageError as error:

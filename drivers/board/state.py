@@ -30,7 +30,7 @@ class Settings:
 
     link_timeout_s: float = 2.0
     """After how long without the board's keep-alive it counts as lost."""
-    lock_time_s: float = 1.0
+    lock_time_s: float = 1.2
     """How long the lock's motor may take; a board without feedback on its lock is believed after it."""
     reset_line: bool = False
     """A line of the host's own resets the board; otherwise a message does."""
@@ -107,12 +107,21 @@ class State:
     lock_request: LockRequest | None = None
     lock_failed: bool = False
 
+    closed_unasked: bool = False
+    """The contactor was reported closed while it had to be open."""
     off_until_s: float | None = None
     """Power-off is repeated until the board confirms it; here it should have."""
     off_next_s: float = 0.0
     welded: bool = False
     refresh_s: float = 0.0
     """When the wanted set and the host's keep-alive are due again."""
+
+    damaged_s: float = float("-inf")
+    """When a message of the board last arrived damaged: a report may be missing."""
+    doubt_s: float | None = None
+    """Since when the control pilot's voltage contradicts its state."""
+    unclosed: int = 0
+    """Refreshes during which the contactor should be closed, and is not as far as is known."""
 
     told_pilot: Pilot | None = None
     told_power: bool = False
@@ -148,6 +157,11 @@ class LinkLost:
 @dataclass(frozen=True, slots=True)
 class Received:
     message: FromBoard
+
+
+@dataclass(frozen=True, slots=True)
+class Damaged:
+    """A message arrived damaged, and nobody knows which."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,7 +201,7 @@ class Tick:
     """The deadline that ``driver.next_deadline`` named has come."""
 
 
-Event = LinkUp | LinkLost | Received | Enable | SetDuty | SetPower | SwitchPhases | MoveLock | Tick
+Event = LinkUp | LinkLost | Received | Damaged | Enable | SetDuty | SetPower | SwitchPhases | MoveLock | Tick
 
 
 # Effects, to be run in their order.

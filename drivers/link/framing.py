@@ -2,6 +2,9 @@
 
 The COBS coding frees the frame of zero bytes, so a zero always ends a frame: whatever garbage came before, the reader
 is in step again at the next zero, and at most the frame that the garbage ran into is lost.
+
+JAMCRC does not see zeros that are lost or added at the very end of a packet: one message in 256 can arrive without its
+last byte where exactly the last byte of its frame is lost. No protobuf message can be read without its last byte.
 """
 
 from __future__ import annotations

@@ -59,6 +59,11 @@ class SerialLink:
         self._log = RateLimitedLog(structlog.get_logger(__name__).bind(port=port))
         self._told = 0
 
+    @property
+    def damaged(self) -> int:
+        """See link.CountsDamage."""
+        return self.decoder.dropped.total()
+
     async def run(self, listener: LinkListener) -> None:
         loop = asyncio.get_running_loop()
         self._listener = listener
@@ -151,12 +156,11 @@ class SerialLink:
             return
         for message in self.decoder.feed(data):
             self._listener.received(message)
-        self._tell_dropped()
+        self._tell_damaged()
 
-    def _tell_dropped(self) -> None:
-        dropped = self.decoder.dropped.total()
-        if dropped != self._told:
-            self._told = dropped
+    def _tell_damaged(self) -> None:
+        if self.damaged != self._told:
+            self._told = self.damaged
             self._log.warning(
                 "garbage", "frames from the board were damaged and dropped", so_far=dict(self.decoder.dropped)
             )

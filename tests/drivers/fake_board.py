@@ -7,6 +7,7 @@ from drivers.board import messages as m
 CYCLE_S = 0.05
 ALIVE_S = 0.2
 RELAY_S = 0.1
+VOLTAGES: dict[m.Pilot, float] = {"A": 12.0, "B": 9.0, "C": 6.0, "D": 3.0, "E": 0.0, "F": 0.0}
 
 
 class FakeBoard:
@@ -83,8 +84,8 @@ class FakeBoard:
             said += self._changed("lock", m.LockState(self.lock))
         if self._cycles % round(ALIVE_S / CYCLE_S) == 0:
             said += [
-                m.PilotVoltages(9.0, 0.0),
-                m.BoardAlive(self.version, round(now_s * 1000), 0, 0, self.protocol, 32.0, 6.0, 3, 1, True),
+                m.PilotVoltages(VOLTAGES[pilot], 0.0),
+                m.BoardAlive(self.version, 50 * self._cycles, 0, 0, self.protocol, 32.0, 6.0, 3, 1, True),
                 m.MeterReading(voltage_V=(230.0, 230.0, 230.0), total_energy_Wh=1234.5),
             ]
         self._cycles += 1

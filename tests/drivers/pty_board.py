@@ -43,7 +43,7 @@ class PtyEnd:
 
     def heard(self) -> list[bytes]:
         """All messages that have arrived."""
-        while select.select([self._master], [], [], 0)[0]:
+        while self._master >= 0 and select.select([self._master], [], [], 0)[0]:
             try:
                 data = os.read(self._master, 65536)
             except OSError:  # nobody has the other side open

@@ -397,11 +397,12 @@ def test_one_lost_keep_alive_changes_nothing() -> None:
 def test_a_lock_without_feedback_is_believed_after_its_motor_has_run() -> None:
     rig = Rig.running()
     rig.feed(s.MoveLock(1, locked=True))
-    rig.advance(0.9)
+    rig.advance(1.1)
     assert rig.answers() == []
     rig.advance(0.2)
     assert rig.answers() == [s.LockDone(1)]
     assert rig.board.lock == "locked"
+    assert max(rig.board.times(m.SetLock(True))) < rig.now_s - 1, "its motor is not started again meanwhile"
 
 
 def test_a_lock_with_feedback_is_answered_by_it() -> None:
@@ -420,7 +421,7 @@ def test_a_stuck_lock_is_an_error_until_it_moves() -> None:
     rig.board.reports_lock = rig.board.lock_stuck = True
     rig.advance(0.3)
     rig.feed(s.MoveLock(7, locked=True))
-    rig.advance(2.1)
+    rig.advance(2.3)
     (answer,) = rig.answers()
     assert answer.request_id == 7
     assert "did not move" in answer.error

@@ -160,3 +160,9 @@ def test_random_bytes_give_a_message_or_a_reason_and_never_anything_else(data: b
     for decode in (CODEC.decode_from_board, CODEC.decode_to_board):
         with contextlib.suppress(m.BadMessageError):
             assert decode(data) is not None
+
+
+@pytest.mark.parametrize(("message", "frame"), FROM_BOARD, ids=repr)
+def test_no_message_can_be_read_without_its_last_byte(message: m.FromBoard, frame: str) -> None:
+    with pytest.raises(m.BadMessageError):
+        CODEC.decode_from_board(CODEC.encode_from_board(message)[:-1])

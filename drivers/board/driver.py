@@ -133,7 +133,7 @@ def _received(work: Work, message: m.FromBoard) -> None:
             if listens:
                 _relay(work, closed)
         case m.ErrorFlags():
-            raised = {name for name in faults.LATCHED if getattr(message, name)}
+            raised = {name for name in work.settings.latched if getattr(message, name)}
             work.change(flags=message, latched=work.state.latched | raised)
             _unlatch(work)
         case m.ProximityState(cable):

@@ -10,9 +10,6 @@ from drivers.board.state import Fault, Settings, State
 UNANSWERED = 3
 """Restarts that a board which sends may leave unanswered before it counts as deaf."""
 
-LATCHED = ("rcd_triggered", "connector_lock_failed")
-"""Flags that stand until the car has left (YetiDriver.cpp:115-170): a restart of the board does not undo them."""
-
 FIRMWARE = "FirmwareVersion"
 """Sub type of VendorError: this firmware is not one that the driver can rely on."""
 
@@ -84,12 +81,12 @@ def _flags(state: State, settings: Settings) -> Iterator[Fault]:
         yield _board(
             "DiodeFault", "The diode between the car's control pilot and earth is shorted or missing."
         )
-    if "rcd_triggered" in state.latched:
+    if flags.rcd_triggered or "rcd_triggered" in state.latched:
         name = settings.rcd_error
         yield Fault(
             "rcd" if name.startswith("ac_rcd/") else "board_support",
             name,
-            "The board's residual current monitor has tripped; it counts until the car is unplugged.",
+            "The board's residual current monitor has tripped: unplug the car.",
         )
     if flags.rcd_selftest_failed:
         yield Fault("rcd", "ac_rcd/Selftest", "The self-test of the residual current monitor has failed.")
@@ -101,11 +98,11 @@ def _flags(state: State, settings: Settings) -> Iterator[Fault]:
         yield _board("MREC4OverCurrentFailure", "The board has measured more current than it allows.")
     if flags.pp_signal_fault:
         yield _board("MREC23ProximityFault", "The board cannot read the proximity contact of the cable.")
-    if "connector_lock_failed" in state.latched:
+    if flags.connector_lock_failed or "connector_lock_failed" in state.latched:
         yield Fault(
             "connector_lock",
             "connector_lock/MREC1ConnectorLockFailure",
-            "The board reports a failure of the lock's motor; it counts until the car is unplugged.",
+            "The board reports a failure of the lock's motor: unplug the car.",
         )
 
 

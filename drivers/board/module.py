@@ -18,6 +18,7 @@ from drivers.board.messages import (
     Codec,
     MeterReading,
     RcdCommand,
+    SetPhases,
     ToBoard,
     UnsupportedMessageError,
 )
@@ -161,6 +162,8 @@ class BoardModule(Module):
     def switch_phases(self, value: bool) -> None:
         if reason := driver.why_not_phases(self.state):
             raise RejectedError(reason)
+        if self._encoded(SetPhases(value)) is None:
+            raise RejectedError("this board cannot switch its phases")
         self._feed(state.SwitchPhases(value))
 
     def test_rcd(self) -> None:
@@ -243,12 +246,17 @@ class BoardModule(Module):
         self.link.send(self.codec.encode_to_board(message))
 
     def _send_rcd(self, command: RcdCommand) -> bool:
+        data = self._encoded(command)
+        if data is not None:
+            self.link.send(data)
+        return data is not None
+
+    def _encoded(self, message: ToBoard) -> bytes | None:
+        """None where the dialect has no word for it."""
         try:
-            data = self.codec.encode_to_board(command)
+            return self.codec.encode_to_board(message)
         except UnsupportedMessageError:
-            return False
-        self.link.send(data)
-        return True
+            return None
 
     def _hold(self, held: bool) -> None:
         if self.reset_pin is None:

@@ -40,6 +40,8 @@ class Settings:
     """The oldest firmware that speaks the dialect, where that is known."""
     rcd_error: str = "evse_board_support/MREC2GroundFailure"
     """What a tripped residual current monitor is called."""
+    latched: frozenset[str] = frozenset({"rcd_triggered", "connector_lock_failed"})
+    """Flags that stand until the car has left (YetiDriver.cpp:115-170): a restart of the board does not undo them."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -120,6 +120,8 @@ def safe_messages(state: s.State) -> tuple[m.ToBoard, ...]:
 
 
 def _received(work: Work, message: m.FromBoard) -> None:
+    if work.state.line_held:
+        return  # it was on its way when the board was reset
     listens = work.state.phase in ("starting", "running")
     match message:
         case m.BoardAlive():

@@ -55,7 +55,8 @@ def faults(state: State, settings: Settings) -> Iterator[Fault]:
     elif state.phase == "resetting" and state.resets >= UNANSWERED and not state.silent:
         yield _board(
             "CommunicationFault",
-            f"The board sends but has not answered {state.resets} restarts: is its receive line wired?",
+            f"The board sends but has not answered {state.resets} restarts: is its "
+            f"{'reset' if settings.reset_line else 'receive'} line wired?",
             "EverestToMcu",
         )
     yield from _firmware(state, settings)

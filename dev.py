@@ -20,9 +20,8 @@ if TYPE_CHECKING:
 OLDEST = (3, 11)
 EXTRAS_TO_RUN = frozenset({"simulator"})
 EXTRAS_TO_TEST = frozenset({"simulator", "test"})
-EXTRAS_FOR_WIRES = frozenset(
-    {"serial", "can"}
-)  # of the simulator's --wire; for the tests, "test" includes them
+# Of the simulator's --wire; a simulated CAN adapter is on a serial port. "test" includes them all.
+EXTRAS_FOR_WIRES = {"serial": frozenset({"serial"}), "can": frozenset({"serial", "can"})}
 
 FUZZ_CASES = "20000"
 
@@ -136,7 +135,7 @@ def read_stamp(venv: Path) -> dict[str, Any]:
 
 
 def extras_of(stamp: dict[str, Any]) -> frozenset[str]:
-    return frozenset(stamp.get("extras", ())) & (EXTRAS_TO_TEST | EXTRAS_FOR_WIRES)
+    return frozenset(stamp.get("extras", ())) & EXTRAS_TO_TEST.union(EXTRAS_FOR_WIRES)
 
 
 def what_to_do(project: Project, want: dict[str, Any]) -> tuple[str, str]:
@@ -160,7 +159,7 @@ def what_to_do(project: Project, want: dict[str, Any]) -> tuple[str, str]:
     if stamp.get("dependencies") != want["dependencies"]:
         return UPDATE, "pyproject.toml or constraints.txt has changed"
     found = extras_of(stamp)
-    if not frozenset(want["extras"]) <= (found | EXTRAS_FOR_WIRES if "test" in found else found):
+    if not frozenset(want["extras"]) <= (found.union(EXTRAS_FOR_WIRES) if "test" in found else found):
         return UPDATE, "this task needs more packages"
     return READY, ""
 
@@ -475,10 +474,11 @@ def what_is_lacking(which: Callable[[str], str | None]) -> str:
 
 def extras_to_simulate(args: list[str]) -> frozenset[str]:
     """What the simulator needs with these arguments: the libraries of a wire only where one is asked for."""
-    if is_board(args):
-        return EXTRAS_TO_RUN | {"serial"}
     text = " ".join(args).replace("=", " ")
-    return EXTRAS_TO_RUN | {wire for wire in EXTRAS_FOR_WIRES if f"--wire {wire}" in text}
+    asked = [wire for wire in EXTRAS_FOR_WIRES if f"--wire {wire}" in text]
+    if is_board(args) and not asked:
+        asked = ["serial"]
+    return EXTRAS_TO_RUN.union(*(EXTRAS_FOR_WIRES[wire] for wire in asked))
 
 
 def is_board(args: list[str]) -> bool:

@@ -111,7 +111,8 @@ def test_more_packages_are_added_and_then_serve_both_tasks(tree: Tree) -> None:
     [
         ([], ".[simulator]"),
         (["--demo", "--wire", "serial"], ".[serial,simulator]"),
-        (["--wire=can"], ".[can,simulator]"),
+        (["--wire=can"], ".[can,serial,simulator]"),
+        (["board", "--wire", "can"], ".[can,serial,simulator]"),
         (["board", "--link", "/tmp/yeti"], ".[serial,simulator]"),
     ],
 )

@@ -8,7 +8,7 @@ from pydantic import Field, field_validator
 from pydantic_core.core_schema import ValidationInfo
 
 from drivers.board.module import BoardOptions
-from drivers.link.can_bus import CanBus, CanSettings
+from drivers.link.can_bus import SILENCE_S, CanBus, CanSettings
 from drivers.link.isotp_link import TO_BOARD, TO_HOST, IsoTpIds, IsoTpLink
 
 StandardId = Annotated[int, Field(ge=0x001, le=0x7EF)]
@@ -37,6 +37,10 @@ class CanOptions(BoardOptions):
     def link(self, log: Any) -> IsoTpLink:
         ids = IsoTpIds(self.can_id_to_board, self.can_id_to_host)
         settings = CanSettings(
-            self.can_interface, self.can_device, self.can_bitrate, ids.filters(receives=ids.to_host)
+            self.can_interface,
+            self.can_device,
+            self.can_bitrate,
+            SILENCE_S,
+            ids.filters(receives=ids.to_host),
         )
         return IsoTpLink(CanBus(settings, log), sends=ids.to_board, receives=ids.to_host, log=log)

@@ -31,7 +31,7 @@ from drivers.infy_power.state import (
     TellOutput,
 )
 from drivers.infy_power.step import all_off, deadline_s, step
-from drivers.link.can_bus import CanBus, CanFilter, CanSettings
+from drivers.link.can_bus import SILENCE_S, CanBus, CanFilter, CanSettings
 from drivers.link.can_wire import CanFrame, CanWire
 from evse_daemon.framework.calls import Deferred, RejectedError
 from evse_daemon.framework.clock import Timer
@@ -103,7 +103,8 @@ class InfyPower(Module):
         )
         mine = CanFilter(options.controller_address << 8, 0xFF00, extended=True)
         self.wire: CanWire = CanBus(
-            CanSettings(options.can_interface, options.can_device, options.can_bitrate, (mine,)), self.log
+            CanSettings(options.can_interface, options.can_device, options.can_bitrate, SILENCE_S, (mine,)),
+            self.log,
         )
         self._off: list[Deferred[None]] = []
         self._refused: str | None = None

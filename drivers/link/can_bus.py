@@ -37,6 +37,9 @@ CLOSE_S = 1.0
 UNREAD = 4096
 """Frames that a reading thread may be ahead; the oldest are dropped."""
 
+SILENCE_S = 5.0
+"""What drivers set CanSettings.silence_s to: more than they wait before they switch off."""
+
 TRANSIENT = (None, errno.ENOBUFS, errno.EAGAIN)
 """Error codes of a send that may succeed later: the controller's queue is full."""
 
@@ -59,6 +62,8 @@ class CanSettings:
     channel: str
     bitrate: int | None = None
     """bit/s; socketcan's is set with ``ip link``."""
+    silence_s: float | None = None
+    """Without any frame for so long, the bus is opened anew: an adapter may have forgotten that it was open."""
     wanted: tuple[CanFilter, ...] = ()
     """Frames of other identifiers need not arrive; socketcan leaves them in the kernel."""
 
@@ -90,8 +95,8 @@ class CanBus:
     """See drivers.link.can_wire.CanWire.
 
     Lost is the bus on bus-off at once; on an error of the device at once; on error frames, or on frames that the
-    controller does not take, when they go on for a second. A bus on which nothing is heard is open: whoever uses it
-    knows how long the other nodes may be silent.
+    controller does not take, when they go on for a second; on silence where the settings say how long it may last.
+    Whether silence means that power must go off is for those to say who use the bus, and earlier.
 
     Args:
         settings: which bus.
@@ -106,6 +111,7 @@ class CanBus:
         self._bus: can.BusABC | None = None
         self._listener: CanListener | None = None
         self._lost: asyncio.Future[str] | None = None
+        self._heard_s = 0.0
         self._error_frames = ErrorPeriod()
         self._refused = ErrorPeriod()
 
@@ -158,7 +164,7 @@ class CanBus:
             stop_reading = self._read(bus)
             self._bus = bus
             listener.bus_up()
-            reason = await lost
+            reason = await self._until_lost(lost)
             self._bus = None  # whoever is told sends nothing into it
             self._log.warning("lost", "the CAN bus is lost", channel=self.settings.channel, reason=reason)
             listener.bus_lost(reason)
@@ -167,6 +173,18 @@ class CanBus:
             self._bus = None
             closing = loop.run_in_executor(None, _close, stop_reading(), bus)
             await asyncio.wait({closing}, timeout=CLOSE_S)
+
+    async def _until_lost(self, lost: asyncio.Future[str]) -> str:
+        silence_s = self.settings.silence_s
+        if silence_s is None:
+            return await lost
+        loop = asyncio.get_running_loop()
+        self._heard_s = loop.time()
+        while (rest_s := self._heard_s + silence_s - loop.time()) > 0:
+            await asyncio.wait({lost}, timeout=rest_s)
+            if lost.done():
+                return lost.result()
+        return f"no frame for {silence_s:g} s; is another node connected and powered, and the bit rate right?"
 
     async def _opened(self) -> can.BusABC:
         opening = asyncio.ensure_future(asyncio.to_thread(self._open, self.settings))
@@ -223,6 +241,7 @@ class CanBus:
             self._error_frame(message.arbitration_id)
             return
         self._error_frames.good()
+        self._heard_s = asyncio.get_running_loop().time()
         if not (message.is_remote_frame or message.is_fd):
             self._listener.received(
                 CanFrame(message.arbitration_id, bytes(message.data), message.is_extended_id)

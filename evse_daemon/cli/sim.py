@@ -1,10 +1,11 @@
-"""``evse-daemon sim board``: the far end of a wire."""
+"""``evse-daemon sim board`` and ``sim infy``: the far end of a wire."""
 
 from __future__ import annotations
 
 import argparse
 import sys
 from importlib import import_module
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from evse_daemon.cli.exit_codes import ExitCode
@@ -69,12 +70,35 @@ def add_to(commands: Commands) -> None:
         default="info",
         help="of the log on stderr: what the board and its car do",
     )
+    _add_infy(boards)
+
+
+def _add_infy(simulated: Commands) -> None:
+    infy = simulated.add_parser(
+        "infy",
+        help="InfyPower's DC power modules on CAN",
+        description=(
+            "Power modules of InfyPower's protocol V1.13 behind a CAN adapter (slcan). It prints where that is:\n"
+            "the can_device of InfyPower, whose can_interface is slcan. Its stdin takes faults; help lists them."
+        ),
+        epilog="example:\n  evse-daemon sim infy --link /tmp/infy --modules 0,1 --battery 350",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    infy.add_argument("--link", metavar="PATH", help="a symbolic link to the adapter, the same at each start")
+    infy.add_argument("--socketcan", metavar="NAME", help="use this network interface instead of an adapter")
+    infy.add_argument("--modules", metavar="LIST", default="0", help="their addresses (default: 0)")
+    infy.add_argument("--group", metavar="N", type=int, default=0, help="what their dials are set to")
+    infy.add_argument(
+        "--battery", metavar="VOLT", type=float, default=0.0, help="at the output (default: none)"
+    )
 
 
 def simulate_one(arguments: argparse.Namespace) -> int:
     """Simulates it until SIGTERM or Ctrl-C; returns the exit status."""
     from evse_daemon.framework import log as logging_setup
 
+    if arguments.simulated == "infy":
+        return _simulate_infy(arguments)
     program = import_module("simulators.yeti_firmware.program")
     options: dict[str, Any] = {"wire": arguments.wire, "host_watchdog": arguments.host_watchdog}
     if arguments.link is not None:
@@ -86,6 +110,38 @@ def simulate_one(arguments: argparse.Namespace) -> int:
     try:
         program.run(program.Wanted(options, arguments.session), out.write)
     except program.BoardProgramError as error:
+        print(error, file=sys.stderr)
+        return ExitCode.FAILED
+    finally:
+        out.close()
+        log_writer.close()
+    return ExitCode.OK
+
+
+def _simulate_infy(arguments: argparse.Namespace) -> int:
+    from evse_daemon.framework import log as logging_setup
+
+    try:
+        program = import_module("simulators.infy_power.program")
+        addresses = program.addresses(arguments.modules)
+    except ImportError as error:
+        print(error, file=sys.stderr)
+        return ExitCode.FAILED
+    except ValueError:
+        print(f"--modules {arguments.modules}: addresses are 0 to 59, separated by commas", file=sys.stderr)
+        return ExitCode.USAGE
+    wanted = program.Wanted(
+        addresses,
+        arguments.group,
+        arguments.battery,
+        None if arguments.link is None else Path(arguments.link),
+        arguments.socketcan,
+    )
+    log_writer = logging_setup.configure("info", "console")
+    out = logging_setup.LineWriter(sys.stdout)
+    try:
+        program.run(wanted, out.write)
+    except program.InfyProgramError as error:
         print(error, file=sys.stderr)
         return ExitCode.FAILED
     finally:

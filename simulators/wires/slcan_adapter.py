@@ -51,10 +51,8 @@ class SlcanAdapter:
 
     def _command(self, line: str) -> None:
         match line[:1]:
-            case "O":
-                self.is_open = True
-            case "C":
-                self.is_open = False
+            case "O" | "C" if len(line) == 1:
+                self.is_open = line == "O"
             case "S":
                 self.bitrate_code = line
             case "t" | "T" if self.is_open:

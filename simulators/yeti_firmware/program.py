@@ -107,7 +107,7 @@ async def _run(config: RunConfig, say: Callable[[str], None]) -> None:
     assert isinstance(car, EvManager)
     say(f"Board: {board.line.place}")
     console = Console(board, car, say, until.set)
-    _read_lines(loop, console.obey)
+    read_lines(loop, console.obey)
     try:
         await station.supervise(until)
     finally:
@@ -149,7 +149,7 @@ class Console:
             self._say(f"refused: {error}")
 
 
-def _read_lines(loop: asyncio.AbstractEventLoop, obey: Callable[[str], None]) -> None:
+def read_lines(loop: asyncio.AbstractEventLoop, obey: Callable[[str], None]) -> None:
     """Has lines of stdin carried out by the event loop; its end ends nothing."""
 
     def read() -> None:

@@ -177,6 +177,21 @@ def test_a_single_error_frame_is_none_and_good_frames_end_the_count() -> None:
     assert describe(0x1000) == "class 0x1000"
 
 
+def test_a_bus_that_is_silent_for_too_long_is_opened_anew_where_that_is_wanted() -> None:
+    async def scenario() -> None:
+        adapter, heard = Adapter(), Heard()
+        bus = CanBus(CanSettings("test", "can0", silence_s=0.3), LOG, open_=adapter)
+        async with running((bus, heard)):
+            for _ in range(10):
+                adapter.bus.give(message())
+                await asyncio.sleep(0.05)
+            assert heard.lost == []
+            await until(lambda: heard.ups == 2)
+            assert "no frame for 0.3 s" in heard.lost[0]
+
+    run(scenario())
+
+
 def test_a_controller_that_takes_no_frames_is_lost_after_a_second_and_not_before() -> None:
     async def scenario() -> None:
         bus, adapter, heard = breakable()

@@ -120,12 +120,14 @@ def safe_messages(state: s.State) -> tuple[m.ToBoard, ...]:
 
 
 def _received(work: Work, message: m.FromBoard) -> None:
+    if work.state.line_held:
+        return  # it was on its way when the board was reset
     listens = work.state.phase in ("starting", "running")
     match message:
         case m.BoardAlive():
             _alive(work, message)
-        case m.WasReset(reason):
-            _was_reset(work, reason)
+        case m.WasReset():
+            _was_reset(work)
         case m.PilotState(pilot):
             if listens:
                 _pilot(work, pilot)
@@ -156,8 +158,10 @@ def _alive(work: Work, alive: m.BoardAlive) -> None:
     work.change(board=alive, heard_s=work.now_s, silent=False)
     if not known:
         work.do(s.TellBoard(alive))
-    if doubt := doubts.of_clock(state, alive):
-        _doubt(work, doubt)
+    if doubts.clock_went_back(state, alive):
+        # Its report of that follows its first keep-alives (RemoteControlRX.cpp:31-46), or is lost.
+        _lose(work, faults.RESTARTED)
+        work.change(phase="resetting", phase_until_s=work.now_s + ANSWER_S, resets=0)
         return
     if state.silent and state.phase == "resetting" and state.phase_until_s is not None:
         # It is back, and may have what it was sent meanwhile still before it.
@@ -166,9 +170,9 @@ def _alive(work: Work, alive: m.BoardAlive) -> None:
         _run(work)
 
 
-def _was_reset(work: Work, reason: str) -> None:
+def _was_reset(work: Work) -> None:
     if work.state.phase == "running":
-        _lose(work, faults.restarted(reason))
+        _lose(work, faults.RESTARTED)
     work.change(
         phase="starting",
         phase_until_s=work.now_s + START_S,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal, NoReturn, get_args
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -242,5 +242,5 @@ class _Reader:
             self._fail(key, f"its {count} registers must end at {ADDRESSES - 1} (given: {register})")
         return function, address
 
-    def _fail(self, key: str, message: str) -> Any:
+    def _fail(self, key: str, message: str) -> NoReturn:
         raise ModelError(f"{self._name}: {key}: {message}")

@@ -46,7 +46,8 @@ def plan(model: MeterModel) -> tuple[Block, ...]:
                 continue
         blocks.append(Block(function, start, end - start))
     billed = "energy_Wh_export" if model.reversed else "energy_Wh_import"
-    energy = {reading.place for reading in model.readings if reading.quantity == billed}
+    found = [reading for reading in model.readings if reading.quantity == billed]
+    energy = {reading.place for reading in found if reading.field == "total" or len(found) < 4}
     return tuple(sorted(blocks, key=lambda block: _holds(block, energy)))
 
 

@@ -40,7 +40,7 @@ LARGEST: dict[Quantity, float] = {
     "voltage_V": 1e5,
     "reactive_power_VAR": 1e8,
     "current_A": 1e5,
-    "frequency_Hz": 1e4,
+    "frequency_Hz": 1e3,
 }
 """Beyond these a meter of a charger measures nothing: the registers hold something else."""
 
@@ -75,7 +75,7 @@ def number(reading: Reading, words: Words) -> float | None:
     found = [words[function, address + offset] for offset in range(WORDS[reading.type])]
     if reading.low_word_first:
         found.reverse()
-    raw = struct.unpack(FORMATS[reading.type], struct.pack(f">{len(found)}H", *found))[0]
+    raw: float = struct.unpack(FORMATS[reading.type], struct.pack(f">{len(found)}H", *found))[0]
     if raw in reading.absent or raw != raw:  # noqa: PLR0124 - NaN, the float that says "not measured"
         return None
     exponent = 0

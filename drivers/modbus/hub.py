@@ -12,12 +12,13 @@ from drivers.modbus.requests import (
     MOST_WRITTEN,
     Answer,
     Function,
+    NoLine,
     Outcome,
     Request,
     Silence,
 )
 from evse_daemon.framework.bus import Implementation
-from evse_daemon.framework.calls import Deferred, RejectedError
+from evse_daemon.framework.calls import CallError, Deferred, RejectedError
 from evse_daemon.interfaces.serial_communication_hub import TIMEOUT_S, SerialCommunicationHub
 from evse_daemon.types.serial_comm_hub_requests import Result, ResultBool, StatusCodeEnum, VectorUint16
 
@@ -33,7 +34,7 @@ NONSTANDARD = "requests that are no Modbus (nonstd_read, nonstd_write) are not s
 
 
 class Hub:
-    """Answers the commands.
+    """Answers the commands; a line that is not there fails the call, whose error says why.
 
     Args:
         implementation: whose commands.
@@ -91,11 +92,14 @@ class Hub:
         values: list[int] = []
 
         def take(outcome: Outcome) -> None:
-            if not isinstance(outcome, Answer):
-                deferred.resolve(Result(status_code=_status(outcome)))
-                return
-            values.extend(outcome.values)
-            ask()
+            match outcome:
+                case Answer(part):
+                    values.extend(part)
+                    ask()
+                case NoLine(reason):
+                    deferred.fail(CallError("HandlerException", reason))
+                case _:
+                    deferred.resolve(Result(status_code=_status(outcome)))
 
         def ask() -> None:
             left = count - len(values)
@@ -137,7 +141,14 @@ class Hub:
 
     def _asked(self, request: Request, result: Callable[[Outcome], T]) -> Deferred[T]:
         deferred: Deferred[T] = Deferred()
-        self._line.submit(request, PATIENCE_S, lambda outcome: deferred.resolve(result(outcome)))
+
+        def take(outcome: Outcome) -> None:
+            if isinstance(outcome, NoLine):
+                deferred.fail(CallError("HandlerException", outcome.reason))
+            else:
+                deferred.resolve(result(outcome))
+
+        self._line.submit(request, PATIENCE_S, take)
         return deferred
 
 

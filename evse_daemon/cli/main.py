@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from evse_daemon import __version__
-from evse_daemon.cli import tree_commands
+from evse_daemon.cli import sim, tree_commands
 from evse_daemon.cli.broker_options import add_broker_options
 from evse_daemon.cli.exit_codes import ExitCode
 
@@ -24,6 +24,7 @@ examples:
   evse-daemon watch                       what the modules of a station say to each other
   evse-daemon call evse_manager evse get_evse   call a command of a module
   evse-daemon join --module yeti_driver   run a module in a station of EVerest's own manager
+  evse-daemon sim meter --model sdm630    simulated meters at the far end of a Modbus line
 
 exit status:
   0 done   1 failed   2 wrong usage   3 bad configuration   4 broker not reachable
@@ -114,6 +115,7 @@ def parser() -> argparse.ArgumentParser:
     )
     check.add_argument("--json", action="store_true", help="the report as JSON")
     tree_commands.add_to(commands)
+    sim.add_to(commands)
 
     join = commands.add_parser(
         "join",
@@ -174,6 +176,8 @@ def main(argv: Sequence[str] | None = None) -> int:
                 from evse_daemon.cli.join import join
 
                 return join(arguments, os.environ)
+            case "sim":
+                return sim.simulate_one(arguments)
             case name if name in tree_commands.NAMES:
                 return tree_commands.run(arguments, os.environ)
             case _:

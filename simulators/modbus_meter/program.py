@@ -118,7 +118,7 @@ def _listen(bus: Bus, stack: AsyncExitStack) -> None:
         if not data:
             loop.remove_reader(file)
             return
-        *lines, rest = (rest + data.decode(errors="replace")).split("\n")
+        *lines, rest = (rest[-4096:] + data.decode(errors="replace")).split("\n")
         for line in lines:
             try:
                 told = orders.obey(bus, line, loop.time())

@@ -65,10 +65,12 @@ async def on_pty(bus: Bus) -> AsyncIterator[str]:
 @asynccontextmanager
 async def on_tcp(bus: Bus, host: str, port: int) -> AsyncIterator[int]:
     """Serves Modbus TCP; gives the port, a free one where 0 is asked for."""
-    connections: set[asyncio.StreamWriter] = set()
+    connections: set[asyncio.Task[None]] = set()
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        connections.add(writer)
+        task = asyncio.current_task()
+        assert task is not None
+        connections.add(task)
         try:
             while True:
                 transaction, _, length, unit = struct.unpack(">HHHB", await reader.readexactly(7))
@@ -77,16 +79,19 @@ async def on_tcp(bus: Bus, host: str, port: int) -> AsyncIterator[int]:
                     await asyncio.sleep(reply.delay_s)
                     writer.write(reply.damaged(frames.tcp(transaction, reply.unit, reply.pdu)))
                     await writer.drain()
-        except (asyncio.IncompleteReadError, ConnectionError):
+        except (asyncio.IncompleteReadError, ConnectionError, asyncio.CancelledError):
             pass
         finally:
-            connections.discard(writer)
             writer.close()
+            with contextlib.suppress(ConnectionError):
+                await writer.wait_closed()
+            connections.discard(task)
 
     server = await asyncio.start_server(serve, host, port)
     try:
         yield server.sockets[0].getsockname()[1]
     finally:
         server.close()
-        for writer in tuple(connections):
-            writer.close()
+        for task in connections:
+            task.cancel()
+        await asyncio.gather(*connections)

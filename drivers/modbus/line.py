@@ -96,6 +96,7 @@ class Line:
                         job.done(NoLine("the line is closed"))
                         raise
                     job.done(outcome)
+                    _heed_cancellation()
                     await asyncio.sleep(self.place.gap_s)
         finally:
             self._client.close()
@@ -187,3 +188,13 @@ class Line:
     @staticmethod
     def _now_s() -> float:
         return asyncio.get_running_loop().time()
+
+
+def _heed_cancellation() -> None:
+    """Ends the task where it was told to end in the moment an answer came.
+
+    Before Python 3.12 asyncio.wait_for, in which pymodbus waits, forgets such an order (python/cpython#86296).
+    """
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError

@@ -68,3 +68,26 @@ def raw_end() -> Iterator[RawEnd]:
     finally:
         os.close(master)
         os.close(slave)
+
+
+@asynccontextmanager
+async def crossed() -> AsyncIterator[tuple[str, str]]:
+    """Two serial ports that are joined by a cable."""
+    loop = asyncio.get_running_loop()
+    ends = [os.openpty() for _ in range(2)]
+
+    def carry(source: int, target: int) -> None:
+        with suppress(BlockingIOError):
+            os.write(target, os.read(source, 1024))
+
+    for (master, slave), (other, _) in zip(ends, reversed(ends), strict=True):
+        tty.setraw(slave)
+        os.set_blocking(master, False)
+        loop.add_reader(master, carry, master, other)
+    try:
+        yield os.ttyname(ends[0][1]), os.ttyname(ends[1][1])
+    finally:
+        for master, slave in ends:
+            loop.remove_reader(master)
+            os.close(master)
+            os.close(slave)

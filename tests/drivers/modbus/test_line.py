@@ -257,6 +257,26 @@ def test_who_waits_when_the_line_ends_is_told() -> None:
     assert run(main()) == [NoLine("the line is closed")] * 3
 
 
+def test_a_line_that_is_told_to_end_in_the_moment_an_answer_comes_ends() -> None:
+    async def main() -> None:
+        for attempt in range(20):
+            with raw_end() as end:
+                line = Line(end.port, Patience(5.0, 0), structlog.get_logger())
+                task = asyncio.create_task(line.run())
+                outcomes: list[Outcome] = []
+                line.submit(READ_V, 10.0, outcomes.append)
+                await end.read(8)
+                assert line._client is not None
+                pymodbus = line._client._client.ctx
+                answered = pymodbus.response_future
+                answered.add_done_callback(lambda _, task=task: task.cancel())  # type: ignore[misc]
+                end.write(bytes.fromhex("010404436633341B38"))
+                done, _ = await asyncio.wait({task}, timeout=2)
+                assert done, attempt
+
+    run(main(), timeout_s=60)
+
+
 def test_without_pymodbus_the_log_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pymodbus.client", None)
 

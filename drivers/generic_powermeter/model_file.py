@@ -94,13 +94,13 @@ def names() -> list[str]:
 
 
 def find(model: str) -> Path:
-    """The file of a model: one of the package by its name, or one of the operator's by its path.
+    """The file of a model: one of the package by its name, or one of the operator's by its whole path.
 
     Raises:
         ModelError: there is none.
     """
     path = Path(model)
-    if path.suffix == ".yaml" or path.is_absolute():
+    if path.is_absolute():
         if not path.is_file():
             raise ModelError(f"{path}: there is no such file")
         return path
@@ -108,7 +108,7 @@ def find(model: str) -> Path:
         if known.lower() == model.lower():
             return FOLDER / f"{known}.yaml"
     raise ModelError(
-        f"there is no model {model!r}; known are {', '.join(names())}, or give the path of a .yaml file"
+        f"there is no model {model!r}; known are {', '.join(names())}, or give the whole path of a file"
     )
 
 

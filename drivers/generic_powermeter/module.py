@@ -36,7 +36,7 @@ def _usable(base_address: int, info: ValidationInfo) -> int:
 
 class MeterOptions(ModuleOptions):
     model: Annotated[str, Field(validate_default=True), AfterValidator(_known)] = "test_dummy"
-    """A model by its name, or the path of a model file (.yaml)."""
+    """A model by its name, or the whole path of a model file."""
     powermeter_device_id: int = Field(1, ge=1, le=247)
     modbus_base_address: Annotated[int, Field(validate_default=True), AfterValidator(_usable)] = Field(
         30001, ge=0, le=65535

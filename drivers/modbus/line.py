@@ -28,8 +28,8 @@ class Patience:
 
     Args:
         timeout_s: from the end of the request to the end of the answer, without the time on the wire.
-        retries: further attempts when there is no answer; none at a device that did not answer last time, so that
-            a device that was switched off does not slow down its neighbours.
+        retries: further attempts when there is no answer, the neighbours in between; none at a device that did not
+            answer last time, so that one that was switched off does not slow them down.
     """
 
     timeout_s: float
@@ -91,11 +91,14 @@ class Line:
                 await self._wait()
                 if job := self._turns.take(self._now_s()):
                     try:
-                        outcome = await self._carry_out(self._client, job.request)
+                        outcome = await self._carry_out(self._client, job)
                     except asyncio.CancelledError:
                         job.done(NoLine("the line is closed"))
                         raise
-                    job.done(outcome)
+                    if outcome is None:
+                        self._turns.again(job)
+                    else:
+                        job.done(outcome)
                     _heed_cancellation()
                     await asyncio.sleep(self.place.gap_s)
         finally:
@@ -119,30 +122,29 @@ class Line:
             pass
         self._woken.clear()
 
-    async def _carry_out(self, client: ModbusClient, request: Request) -> Outcome:
+    async def _carry_out(self, client: ModbusClient, job: Job) -> Outcome | None:
+        """What came of a job; None: it is to be tried again."""
+        request = job.request
         if not client.connected and (reason := await self._open(client)) is not None:
             return NoLine(reason)
         # An answer has an address, a function, a count and two bytes of checksum beside its values.
         timeout_s = self._patience.timeout_s + self.place.on_the_wire_s(8 + 5 + 2 * request.count)
-        attempts = 1 if request.device_id in self._silent else 1 + self._patience.retries
-        unanswered = 0
-        while isinstance(outcome := await client.transact(request, timeout_s), Silence):
-            unanswered += 1
-            if unanswered == attempts:
-                break
-            await asyncio.sleep(self.place.gap_s)
-        self._note(request, outcome)
-        if unanswered:
+        outcome = await client.transact(request, timeout_s)
+        unanswered = isinstance(outcome, Silence)
+        if unanswered or job.tries:
             # What was asked before may be answered yet; on a serial line such an answer names no question.
             self._turns.rest(request.device_id, self._now_s() + timeout_s)
-        if isinstance(outcome, Silence):
-            self._silences += 1
-            if self._silences >= MOST_SILENCES and not isinstance(self.place, SerialPort):
-                self._silences = 0
-                client.close()
-        else:
-            self._silences = 0
+        self._count_silences(client, unanswered)
+        if unanswered and request.device_id not in self._silent and job.tries < self._patience.retries:
+            return None
+        self._note(request, outcome)
         return outcome
+
+    def _count_silences(self, client: ModbusClient, unanswered: bool) -> None:
+        self._silences = self._silences + 1 if unanswered else 0
+        if self._silences >= MOST_SILENCES and not isinstance(self.place, SerialPort):
+            self._silences = 0
+            client.close()
 
     async def _open(self, client: ModbusClient) -> str | None:
         """Opens the line where it is time to try; None, or why it is not open."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict, deque
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from drivers.modbus.requests import NoLine, Outcome, Request, Silence
 
@@ -20,11 +20,13 @@ class Job:
         request: what to ask.
         expires_s: nobody waits for its answer any more after this time.
         done: takes the outcome, once.
+        tries: how often it was sent without an answer.
     """
 
     request: Request
     expires_s: float
     done: Callable[[Outcome], None]
+    tries: int = 0
 
 
 class Turns:
@@ -45,6 +47,12 @@ class Turns:
             )
             return
         waiting.append(job)
+
+    def again(self, job: Job) -> None:
+        """The job was sent in vain; it is the next of its device, after the turns of the others."""
+        waiting = self._waiting.pop(job.request.device_id, deque())
+        waiting.appendleft(replace(job, tries=job.tries + 1))
+        self._waiting[job.request.device_id] = waiting
 
     def take(self, now_s: float) -> Job | None:
         """The next job, of the device that has waited longest for its turn; None where none may be sent now."""
@@ -77,6 +85,8 @@ class Turns:
     def _drop_expired(self, now_s: float) -> None:
         for device_id, waiting in list(self._waiting.items()):
             while waiting and waiting[0].expires_s <= now_s:
-                waiting.popleft().done(Silence("its turn on the line did not come in time"))
+                job = waiting.popleft()
+                reason = "no answer" if job.tries else "its turn on the line did not come in time"
+                job.done(Silence(reason))
             if not waiting:
                 del self._waiting[device_id]

@@ -57,7 +57,7 @@ class RtuReader:
             if len(frame) == length and frame[-2:] == struct.pack("<H", crc16(frame[:-2])):
                 found.append((frame[0], frame[1:-2]))
                 start += length
-            elif len(frame) < length <= LONGEST and start == 0:
+            elif len(frame) < length <= LONGEST:
                 break
             else:
                 start += 1

@@ -65,12 +65,10 @@ async def on_pty(bus: Bus) -> AsyncIterator[str]:
 @asynccontextmanager
 async def on_tcp(bus: Bus, host: str, port: int) -> AsyncIterator[int]:
     """Serves Modbus TCP; gives the port, a free one where 0 is asked for."""
-    connections: set[asyncio.Task[None]] = set()
+    connections: dict[asyncio.StreamWriter, asyncio.Event] = {}
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        connections.add(task)
+        closed = connections[writer] = asyncio.Event()
         try:
             while True:
                 transaction, _, length, unit = struct.unpack(">HHHB", await reader.readexactly(7))
@@ -79,19 +77,20 @@ async def on_tcp(bus: Bus, host: str, port: int) -> AsyncIterator[int]:
                     await asyncio.sleep(reply.delay_s)
                     writer.write(reply.damaged(frames.tcp(transaction, reply.unit, reply.pdu)))
                     await writer.drain()
-        except (asyncio.IncompleteReadError, ConnectionError, asyncio.CancelledError):
+        except (asyncio.IncompleteReadError, ConnectionError):
             pass
         finally:
             writer.close()
             with contextlib.suppress(ConnectionError):
                 await writer.wait_closed()
-            connections.discard(task)
+            del connections[writer]
+            closed.set()
 
     server = await asyncio.start_server(serve, host, port)
     try:
         yield server.sockets[0].getsockname()[1]
     finally:
         server.close()
-        for task in connections:
-            task.cancel()
-        await asyncio.gather(*connections)
+        for writer, closed in list(connections.items()):
+            writer.transport.abort()
+            await closed.wait()

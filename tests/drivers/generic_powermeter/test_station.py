@@ -126,6 +126,7 @@ def _in_a_hurry(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cycle, "FAULT_S", 1.0)
     monkeypatch.setattr(cycle, "BACK_OFF_S", (0.05, 0.1, 0.2, 0.4))
     monkeypatch.setattr(simulated, "SLOW_S", 0.3)
+    monkeypatch.setattr(simulated, "NOISY", 0.1)
 
 
 pytestmark = pytest.mark.usefixtures("_in_a_hurry")

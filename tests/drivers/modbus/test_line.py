@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import struct
 import sys
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -104,6 +105,45 @@ def test_a_lost_answer_is_asked_for_again() -> None:
                 return await asked
 
     assert run(main()) == Answer((0x4366, 0x3334))
+
+
+def test_a_neighbour_is_served_between_two_attempts_at_a_silent_device() -> None:
+    """Where a meter dies, the one beside it must not miss two cycles: charging would stop there too."""
+
+    async def main() -> list[int]:
+        order: list[int] = []
+        meter, dead = Device("sdm630", 1), Device("sdm630", 2)
+        dead.fault = "silence"
+        async with (
+            on_pty(Bus([meter, dead])) as path,
+            running(SerialPort(path, 115200), Patience(0.1, 2)) as line,
+        ):
+            silent = asyncio.create_task(ask(line, Request(2, 4, 0, 2)))
+            while not silent.done():
+                await ask(line, READ_V)
+                order.append(dead.requests)
+        assert isinstance(silent.result(), Silence)
+        return order
+
+    order = run(main())
+    assert {1, 2} < set(order), "it was served after the first attempt, and after the second"
+    assert order[-1] == 3
+
+
+def test_an_adapter_that_reads_back_what_is_sent() -> None:
+    async def main() -> list[Outcome]:
+        with raw_end() as end:
+            async with running(replace(end.port, echo=True)) as line:
+                outcomes = []
+                for _ in range(3):
+                    asked = asyncio.create_task(ask(line, READ_V))
+                    request = await end.read(8)
+                    end.write(request[:5])
+                    end.write(request[5:] + bytes.fromhex("010404436633341B38"))
+                    outcomes.append(await asked)
+                return outcomes
+
+    assert run(main()) == [Answer((0x4366, 0x3334))] * 3
 
 
 def test_a_device_that_is_off_is_tried_once_and_not_thrice() -> None:

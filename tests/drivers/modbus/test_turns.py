@@ -65,6 +65,18 @@ def test_a_request_that_nobody_waits_for_any_more_is_not_sent() -> None:
     assert isinstance(callers.outcomes[10], Silence)
 
 
+def test_a_request_that_is_tried_again_comes_before_others_of_its_device_and_after_those_of_its_neighbours() -> (
+    None
+):
+    callers = Callers()
+    for device_id, number in ((1, 10), (1, 11), (2, 20)):
+        callers.ask(device_id, number)
+    job = callers.turns.take(0.0)
+    assert job is not None
+    callers.turns.again(job)
+    assert callers.served(0.0) == [20, 10, 11]
+
+
 def test_too_many_requests_for_one_device_are_refused_and_the_others_not() -> None:
     callers = Callers()
     for number in range(MOST_WAITING + 1):

@@ -23,6 +23,7 @@ examples:
   evse-daemon run config.yaml             run the charger that the configuration describes
   evse-daemon watch                       what the modules of a station say to each other
   evse-daemon call evse_manager evse get_evse   call a command of a module
+  evse-daemon sim board --link /tmp/yeti  a simulated board at the far end of a serial line
   evse-daemon join --module yeti_driver   run a module in a station of EVerest's own manager
   evse-daemon sim meter --model sdm630    simulated meters at the far end of a Modbus line
 
@@ -68,6 +69,7 @@ def parser() -> argparse.ArgumentParser:
         epilog=(
             "examples:\n"
             "  evse-daemon simulate --demo --speed 10\n"
+            "  evse-daemon simulate --wire serial\n"
             "  evse-daemon simulate --prefix my_station --broker 192.0.2.7:1883"
         ),
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -77,6 +79,7 @@ def parser() -> argparse.ArgumentParser:
     simulate.add_argument(
         "--speed", type=_positive, default=1.0, metavar="N", help="the simulated world runs N times as fast"
     )
+    sim.add_wire_option(simulate)
     simulate.add_argument("--prefix", help="everest prefix of the topics (default: everest)")
     simulate.add_argument(
         "--external-prefix",
@@ -172,6 +175,8 @@ def main(argv: Sequence[str] | None = None) -> int:
                 from evse_daemon.cli.simulate import simulate
 
                 return simulate(arguments, os.environ)
+            case "sim":
+                return sim.simulate_one(arguments)
             case "join":
                 from evse_daemon.cli.join import join
 

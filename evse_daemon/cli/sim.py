@@ -1,15 +1,30 @@
-"""``evse-daemon sim``: the far end of a wire."""
+"""``evse-daemon sim board``: the far end of a wire."""
 
 from __future__ import annotations
 
 import argparse
-from typing import TYPE_CHECKING
+import sys
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 from evse_daemon.cli import sim_meter
+from evse_daemon.cli.exit_codes import ExitCode
 
 if TYPE_CHECKING:
     # As in tree_commands.
     Commands = argparse._SubParsersAction[argparse.ArgumentParser]  # noqa: SLF001
+
+
+WIRES = ("serial", "can")
+
+
+def add_wire_option(simulate: argparse.ArgumentParser) -> None:
+    """Of ``simulate``; see wire.py."""
+    simulate.add_argument(
+        "--wire",
+        choices=WIRES,
+        help="the board at the far end of a wire, with its real driver; in real time (default: inside the simulator)",
+    )
 
 
 def add_to(commands: Commands) -> None:
@@ -19,10 +34,65 @@ def add_to(commands: Commands) -> None:
         help="simulate one piece of hardware, at the far end of a wire",
         description="Simulates hardware as a program of its own: the driver finds it as it would find the real one.",
     )
-    simulated = sim.add_subparsers(dest="simulated", metavar="WHAT", required=True)
-    sim_meter.add_to(simulated)
+    boards = sim.add_subparsers(dest="simulated", metavar="WHAT", required=True)
+    sim_meter.add_to(boards)
+    board = boards.add_parser(
+        "board",
+        help="a Yeti board with a car on its control pilot",
+        description=(
+            "A Yeti board on a serial line, with a car on its control pilot. It prints where its line is: the\n"
+            "serial_port of YetiDriver. Its stdin takes sessions of the car and faults; help lists them."
+        ),
+        epilog=(
+            "examples:\n"
+            "  evse-daemon sim board --link /tmp/yeti\n"
+            "  evse-daemon sim board --session 'iec_wait_pwr_ready;draw_power_regulated 16,3;sleep 60;unplug'\n"
+            "  then, on its stdin: fault rcd 10"
+        ),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    board.add_argument(
+        "--wire",
+        choices=WIRES,
+        default="serial",
+        help="can: an slcan adapter, for YetiCanDriver (default: serial)",
+    )
+    board.add_argument("--link", metavar="PATH", help="a symbolic link to the line, the same at each start")
+    board.add_argument("--session", metavar="SCRIPT", default="", help="what the car does at once")
+    board.add_argument("--software-version", metavar="TEXT", help="what the board says of its firmware")
+    board.add_argument(
+        "--host-watchdog",
+        action="store_true",
+        help="signal F and open after 5 s without its host; the published firmware does not",
+    )
+    board.add_argument(
+        "--log-level",
+        choices=("debug", "info", "warning", "error"),
+        default="info",
+        help="of the log on stderr: what the board and its car do",
+    )
 
 
 def simulate_one(arguments: argparse.Namespace) -> int:
     """Simulates it until SIGTERM or Ctrl-C; returns the exit status."""
-    return sim_meter.simulate_meter(arguments)
+    from evse_daemon.framework import log as logging_setup
+
+    if arguments.simulated == "meter":
+        return sim_meter.simulate_meter(arguments)
+    program = import_module("simulators.yeti_firmware.program")
+    options: dict[str, Any] = {"wire": arguments.wire, "host_watchdog": arguments.host_watchdog}
+    if arguments.link is not None:
+        options["link"] = arguments.link
+    if arguments.software_version is not None:
+        options["software_version"] = arguments.software_version
+    log_writer = logging_setup.configure(arguments.log_level, "console")
+    out = logging_setup.LineWriter(sys.stdout)
+    try:
+        program.run(program.Wanted(options, arguments.session), out.write)
+    except program.BoardProgramError as error:
+        print(error, file=sys.stderr)
+        return ExitCode.FAILED
+    finally:
+        out.close()
+        log_writer.close()
+    return ExitCode.OK

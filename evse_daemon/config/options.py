@@ -16,6 +16,7 @@ from pydantic_core import ErrorDetails
 
 from evse_daemon.config.document import Item
 from evse_daemon.config.problems import Report, shortened, suggestion
+from evse_daemon.framework.module import ModuleOptions
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -53,7 +54,8 @@ def validated(
         given: what the file says.
         path: where that is in the document.
         owner: whose entries these are, as a message names it: a module class, ``settings``.
-        report: takes the problems, and a warning for each option without effect that is not at its default.
+        report: takes the problems, and a warning for each option without effect that is not at its default, and
+            what the options advise themselves.
         what: what an entry is called in messages.
         elsewhere: hints for names that have their place in another block.
         folder: relative file names are meant from here.
@@ -80,6 +82,9 @@ def validated(
             )
         return None
     _warn_of_unsupported(result, given, path, (what, owner), report)
+    if isinstance(result, ModuleOptions):
+        for name, message, hint in result.advice():
+            report.warning(given.mapping.get(name, given).line, f"{path}.{name}", message, hint)
     return result
 
 

@@ -13,7 +13,7 @@ class YetiSimulator(Module):
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Generic, Protocol, TypeVar
@@ -37,6 +37,10 @@ class ModuleOptions(BaseModel):
     """Options of a module or implementation, by EVerest's names (its manifest)."""
 
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True, allow_inf_nan=False, defer_build=True)
+
+    def advice(self) -> Iterable[tuple[str, str, str]]:
+        """What check-config warns of: the option, what there is to mind, what can be done about it."""
+        return ()
 
 
 def unsupported(default: Any, **constraints: Any) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+from collections.abc import Coroutine
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,14 @@ class RecordingMqtt(FakeMqtt):
         self._record(topic, payload)
 
 
+class _Station(Station):
+    """A station without an event loop: a task of a module runs to the first place where it waits, and stays there."""
+
+    def _spawn(self, module_id: str, name: str, coroutine: Coroutine[Any, Any, None]) -> None:
+        coroutine.send(None)
+        self.waiting = [*getattr(self, "waiting", ()), coroutine]
+
+
 class VirtualStation:
     """Runs a configuration; ``rows`` is its recording in the format of ../shared/golden."""
 
@@ -44,7 +53,7 @@ class VirtualStation:
         self.clock = VirtualClock(dt.datetime(2026, 11, 21, 8, 24, tzinfo=dt.UTC))
         self.mqtt = RecordingMqtt(self._record)
         self.journal = journal or MemoryJournal()
-        self.station = Station(config, self.clock, self.journal, lambda _: None)
+        self.station = _Station(config, self.clock, self.journal, lambda _: None)
         self._topics = Topics(config.settings.mqtt_everest_prefix, config.settings.mqtt_external_prefix)
         self._dialect = DIALECTS[config.daemon.mqtt_dialect]
         self.station.build(self.mqtt)

@@ -25,6 +25,7 @@ examples:
   evse-daemon call evse_manager evse get_evse   call a command of a module
   evse-daemon sim board --link /tmp/yeti  a simulated board at the far end of a serial line
   evse-daemon join --module yeti_driver   run a module in a station of EVerest's own manager
+  evse-daemon sim meter --model sdm630    simulated meters at the far end of a Modbus line
 
 exit status:
   0 done   1 failed   2 wrong usage   3 bad configuration   4 broker not reachable
@@ -180,6 +181,8 @@ def main(argv: Sequence[str] | None = None) -> int:
                 from evse_daemon.cli.join import join
 
                 return join(arguments, os.environ)
+            case "sim":
+                return sim.simulate_one(arguments)
             case name if name in tree_commands.NAMES:
                 return tree_commands.run(arguments, os.environ)
             case _:

@@ -1,4 +1,4 @@
-"""``evse-daemon sim board`` and ``sim infy``: the far end of a wire."""
+"""``evse-daemon sim board``, ``sim meter`` and ``sim infy``: the far end of a wire."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from evse_daemon.cli import sim_meter
 from evse_daemon.cli.exit_codes import ExitCode
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ def add_to(commands: Commands) -> None:
         description="Simulates hardware as a program of its own: the driver finds it as it would find the real one.",
     )
     boards = sim.add_subparsers(dest="simulated", metavar="WHAT", required=True)
+    sim_meter.add_to(boards)
     board = boards.add_parser(
         "board",
         help="a Yeti board with a car on its control pilot",
@@ -99,6 +101,8 @@ def simulate_one(arguments: argparse.Namespace) -> int:
 
     if arguments.simulated == "infy":
         return _simulate_infy(arguments)
+    if arguments.simulated == "meter":
+        return sim_meter.simulate_meter(arguments)
     program = import_module("simulators.yeti_firmware.program")
     options: dict[str, Any] = {
         "wire": arguments.wire,

@@ -135,11 +135,14 @@ def _explained(
     while (place := given.at(where)) is None:
         # Beneath a choice of types pydantic names the type too.
         where = where[:-1]
+    by_default = not where
+    where = where or detail["loc"]
     last = str(where[-1])
     name = _named(_dotted(where), called)
     if kind not in _WANTED and not detail["msg"].startswith("Input should be"):
         reason = detail["msg"].removeprefix("Value error, ")
-        return _Explained(place.line, f"{name}: {reason} (given: {place.describe()})")
+        what = f"its default is {detail['input']!r}" if by_default else f"given: {place.describe()}"
+        return _Explained(place.line, f"{name}: {reason} ({what})")
     wanted = _WANTED.get(kind) or detail["msg"].removeprefix("Input should be ")
     hint = _quoting(last, place, kind)
     if not hint and kind == "literal_error":

@@ -25,6 +25,7 @@ from evse_daemon.framework.bus import Bus, Client, Implementation, Inbox
 from evse_daemon.framework.clock import Clock, Timer
 from evse_daemon.framework.errors import Mapping
 from evse_daemon.framework.interface import Interface
+from evse_daemon.framework.limit_source import LimitSource
 
 I = TypeVar("I", bound=Interface)  # noqa: E741 - stands for Interface
 
@@ -144,6 +145,8 @@ class Context:
     state_dir: Path | None = None
     station: str = "everest"
     """The station's name on a shared broker: the everest prefix without slash."""
+    limit_source: LimitSource | None = None
+    """What is expected of whoever sets limits at this node of the energy tree."""
 
 
 class Provides(Generic[I]):

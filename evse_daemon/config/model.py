@@ -10,6 +10,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInf
 
 from evse_daemon.config.problems import Problem
 from evse_daemon.framework.errors import Mapping
+from evse_daemon.framework.limit_source import LimitSource
 from evse_daemon.framework.module import Module, ModuleOptions, unsupported
 from evse_daemon.mqtt.settings import BrokerSettings, TlsSettings
 from evse_daemon.types.base import MAX_STRING_LENGTH, Integer
@@ -92,6 +93,8 @@ class DaemonSettings(_Block):
     ``ConfigurationRequest`` in 2026.10."""
     standalone_deadline_s: float = Field(2.0, ge=0.5, le=60)
     """How long a standalone module with the board of an EVSE may be silent before charging stops."""
+    external_limits: dict[str, LimitSource] = {}
+    """By the id of an EnergyNode, what is expected of whoever sets limits there."""
     broker: BrokerLogin = BrokerLogin()
     state_dir: FilePath | None = None
     """Where the journal and other durable state are kept; the command line decides where none is given."""

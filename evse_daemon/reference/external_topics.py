@@ -16,6 +16,7 @@ from evse_daemon.modules.api import payloads, session_info
 from evse_daemon.modules.api.options import ApiOptions
 from evse_daemon.mqtt.external import SUBSCRIPTION_QOS
 from evse_daemon.mqtt.topics import (
+    API_ACTIVE_ERRORS,
     API_CONNECTORS,
     API_EV_CONNECTORS,
     API_OCPP_CONNECTION_STATUS,
@@ -29,6 +30,7 @@ from evse_daemon.mqtt.topics import (
 from evse_daemon.reference.examples import TIME, Examples
 from evse_daemon.reference.schemas import Schemas
 from evse_daemon.types.authorization import ProvidedIdToken
+from evse_daemon.types.error_history import ErrorObject
 from evse_daemon.types.evse_board_support import HardwareCapabilities, Telemetry
 from evse_daemon.types.evse_manager import EVInfo, Limits
 from evse_daemon.types.powermeter import Powermeter
@@ -92,6 +94,10 @@ EXTERNAL: tuple[ExternalTopic, ...] = (
     ExternalTopic("API", API_CONNECTORS, "station", 1, "module ids of the EvseManagers", '["evse_manager"]'),
     ExternalTopic(
         "API", API_OCPP_CONNECTION_STATUS, "station", 1, "connected, disconnected or unknown", "unknown"
+    ),
+    ExternalTopic(
+        "API", API_ACTIVE_ERRORS, "station", 1, "the errors that are active; where error_history is connected",
+        _json([_example(ErrorObject).model_dump(exclude_none=True)]),
     ),
     _published(
         "session_info", 1, "state and energy of the session",

@@ -27,8 +27,6 @@ RUNS = (
     "08_stop_transaction",
     "09_auth_manual",
 )
-LATER = ("error_history", "persistent_store")
-"""Modules of the recordings' configuration that this daemon has not yet."""
 
 pytestmark = pytest.mark.skipif(
     not (SHARED / "golden").is_dir(), reason="the recordings of the real EVerest are not beside this checkout"
@@ -36,16 +34,8 @@ pytestmark = pytest.mark.skipif(
 
 
 def configuration(dialect: str, state_dir: Path) -> str:
-    """The configuration of the recordings without what comes later."""
+    """The configuration of the recordings."""
     document = yaml.safe_load((SHARED / "golden" / "config-sil-ac.yaml").read_text())
-    modules = document["active_modules"]
-    for module_id in LATER:
-        modules.pop(module_id, None)
-    for module in modules.values():
-        module["connections"] = {
-            name: [target for target in targets if target["module_id"] not in LATER]
-            for name, targets in module.get("connections", {}).items()
-        }
     document["daemon"] = {"mqtt_dialect": dialect}
     return yaml.safe_dump(document).replace("STATE_DIR", str(state_dir))
 

@@ -162,7 +162,13 @@ def test_the_topics_for_other_programs_are_those_of_the_modules(tmp_path: Path) 
     text = (ROOT / "simulators" / "config-sim.yaml").read_text("utf-8")
     config = tmp_path / "config.yaml"
     logged = f"connector_id: 1\n      session_logging: true\n      session_logging_path: {tmp_path}"
-    config.write_text(text.replace("connector_id: 1", logged, 1) + EV_API, "utf-8")
+    document = yaml.safe_load(text.replace("connector_id: 1", logged, 1) + EV_API)
+    modules = document["active_modules"]
+    history = {"error_history": {"database_path": str(tmp_path / "errors.db")}}
+    modules["error_history"] = {"module": "ErrorHistory", "config_implementation": history}
+    place = {"module_id": "error_history", "implementation_id": "error_history"}
+    modules["api"]["connections"]["error_history"] = [place]
+    config.write_text(yaml.safe_dump(document), "utf-8")
     station = VirtualStation(load(config, {}))
     station.begin()
     heard = [topic for topic, _, _ in station.mqtt._subscriptions]

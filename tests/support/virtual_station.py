@@ -17,7 +17,7 @@ from evse_daemon.mqtt.dialects import DIALECTS
 from evse_daemon.mqtt.topics import Topics
 from evse_daemon.station import Station
 from evse_daemon.store import MemoryJournal
-from tests.support.fakes import FakeMqtt, Published
+from tests.support.fakes import FakeMqtt
 
 Row = dict[str, Any]
 
@@ -30,9 +30,16 @@ class RecordingMqtt(FakeMqtt):
         self._record = record
 
     def publish(
-        self, topic: str, payload: str, *, qos: int = 0, retain: bool = False, latest: bool = False
+        self,
+        topic: str,
+        payload: str,
+        *,
+        qos: int = 0,
+        retain: bool = False,
+        latest: bool = False,
+        volatile: bool = False,
     ) -> None:
-        self.published.append(Published(topic, payload, qos, retain, latest))
+        super().publish(topic, payload, qos=qos, retain=retain, latest=latest, volatile=volatile)
         self._record(topic, payload)
 
 

@@ -199,3 +199,7 @@ def nodered_command(number: int | str, name: str) -> str:
 
 def nodered_powermeter(number: int | str, name: str) -> str:
     return f"everest_external/nodered/{number}/powermeter/{name}"
+
+
+def nodered_powermeter_json(number: int | str) -> str:
+    return f"everest_external/nodered/{number}/powermeter_json"

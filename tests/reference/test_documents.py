@@ -178,7 +178,7 @@ def test_the_topics_for_other_programs_are_those_of_the_modules(tmp_path: Path) 
 
     station.advance(2)
     by_name = {topic.name: topic for topic in EXTERNAL}
-    for name in ("execute_charging_session", "clear_latched_error"):
+    for name in ("execute_charging_session", "clear_latched_error", "set_max_watt"):
         station.send(of_the_simulator(by_name[name].topic), by_name[name].example)
     station.advance(60)
     declared = {of_the_simulator(topic.topic): topic for topic in EXTERNAL if topic.by == "station"}

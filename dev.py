@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 OLDEST = (3, 11)
 EXTRAS_TO_RUN = frozenset({"simulator"})
 EXTRAS_TO_TEST = frozenset({"simulator", "test"})
+# Of the simulator's --wire; a simulated CAN adapter is on a serial port. "test" includes them all.
+EXTRAS_FOR_WIRES = {"serial": frozenset({"serial"}), "can": frozenset({"serial", "can"})}
 
 FUZZ_CASES = "20000"
 
@@ -133,7 +135,7 @@ def read_stamp(venv: Path) -> dict[str, Any]:
 
 
 def extras_of(stamp: dict[str, Any]) -> frozenset[str]:
-    return frozenset(stamp.get("extras", ())) & EXTRAS_TO_TEST
+    return frozenset(stamp.get("extras", ())) & EXTRAS_TO_TEST.union(EXTRAS_FOR_WIRES)
 
 
 def what_to_do(project: Project, want: dict[str, Any]) -> tuple[str, str]:
@@ -156,7 +158,8 @@ def what_to_do(project: Project, want: dict[str, Any]) -> tuple[str, str]:
         return REMAKE, "it was made for another folder"
     if stamp.get("dependencies") != want["dependencies"]:
         return UPDATE, "pyproject.toml or constraints.txt has changed"
-    if not frozenset(want["extras"]) <= extras_of(stamp):
+    found = extras_of(stamp)
+    if not frozenset(want["extras"]) <= (found.union(EXTRAS_FOR_WIRES) if "test" in found else found):
         return UPDATE, "this task needs more packages"
     return READY, ""
 
@@ -469,9 +472,23 @@ def what_is_lacking(which: Callable[[str], str | None]) -> str:
 # --- the tasks ---------------------------------------------------------------------------------------------------
 
 
+def extras_to_simulate(args: list[str]) -> frozenset[str]:
+    """What the simulator needs with these arguments: the libraries of a wire only where one is asked for."""
+    text = " ".join(args).replace("=", " ")
+    asked = [wire for wire in EXTRAS_FOR_WIRES if f"--wire {wire}" in text]
+    if is_board(args) and not asked:
+        asked = ["serial"]
+    return EXTRAS_TO_RUN.union(*(EXTRAS_FOR_WIRES[wire] for wire in asked))
+
+
+def is_board(args: list[str]) -> bool:
+    """Whether a single board is to be simulated: `dev.py sim board` is `evse-daemon sim board`."""
+    return args[:1] == ["board"]
+
+
 def task_sim(args: list[str]) -> int:
-    ensure_venv(PROJECT, EXTRAS_TO_RUN)
-    return become(PROJECT, [PROJECT.program("evse-daemon"), "simulate", *args])
+    ensure_venv(PROJECT, extras_to_simulate(args))
+    return become(PROJECT, [PROJECT.program("evse-daemon"), "sim" if is_board(args) else "simulate", *args])
 
 
 def task_install(_: list[str]) -> int:

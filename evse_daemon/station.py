@@ -75,6 +75,7 @@ class Station:
                 implementation_mappings=entry.implementation_mappings,
                 state_dir=self.config.daemon.state_dir,
                 station=self.config.settings.mqtt_everest_prefix.strip("/"),
+                limit_source=self.config.daemon.external_limits.get(module_id),
             )
             self.modules[module_id] = entry.cls(contexts[module_id])
         for module_id, entry in self.config.modules.items():

@@ -106,6 +106,28 @@ def test_more_packages_are_added_and_then_serve_both_tasks(tree: Tree) -> None:
     assert tree.ensure(TEST) == []
 
 
+@pytest.mark.parametrize(
+    ("arguments", "extras"),
+    [
+        ([], ".[simulator]"),
+        (["--demo", "--wire", "serial"], ".[serial,simulator]"),
+        (["--wire=can"], ".[can,serial,simulator]"),
+        (["board", "--wire", "can"], ".[can,serial,simulator]"),
+        (["board", "--link", "/tmp/yeti"], ".[serial,simulator]"),
+    ],
+)
+def test_the_libraries_of_a_wire_are_installed_where_it_is_asked_for(
+    dev: ModuleType, tree: Tree, arguments: list[str], extras: str
+) -> None:
+    assert tree.ensure(dev.extras_to_simulate(arguments)) == ["venv", extras]
+    assert tree.ensure(dev.extras_to_simulate(arguments)) == []
+
+
+def test_whoever_can_test_has_the_libraries_of_every_wire(dev: ModuleType, tree: Tree) -> None:
+    tree.ensure(TEST)
+    assert tree.ensure(dev.extras_to_simulate(["--wire", "serial"])) == []
+
+
 def test_change_of_the_pins_installs_again_with_all_that_was_there(tree: Tree) -> None:
     tree.ensure(TEST)
     (tree.project.root / "constraints.txt").write_text("a==2\n")

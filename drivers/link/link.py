@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 
 class LinkListener(Protocol):
@@ -26,3 +26,12 @@ class Link(Protocol):
 
     def send(self, message: bytes) -> None:
         """Sends a message at once, or drops it while the wire is gone; never raises and never waits."""
+
+
+@runtime_checkable
+class CountsDamage(Protocol):
+    """A link on which messages may arrive damaged and are dropped, unseen by whoever uses it."""
+
+    @property
+    def damaged(self) -> int:
+        """How many were dropped since the start."""

@@ -10,6 +10,7 @@ from evse_daemon.framework.calls import Call
 from evse_daemon.framework.errors import Error
 from evse_daemon.framework.interface import Var
 from evse_daemon.framework.log import LineWriter
+from evse_daemon.framework.redact import redacted
 from evse_daemon.interfaces.evse_manager import EvseManager
 from evse_daemon.station import Station
 from evse_daemon.types.evse_manager import SessionEvent
@@ -86,7 +87,7 @@ class LiveView:
         if event.transaction_started is not None:
             now.start_wh = event.transaction_started.meter_value.energy_Wh_import.total
             now.energy_wh = 0.0
-            text += f" by {_masked(event.transaction_started.id_tag.id_token.value)}"
+            text += f" by {redacted(event.transaction_started.id_tag.id_token.value)}"
         if event.transaction_finished is not None:
             text += f" ({event.transaction_finished.reason})"
         if event.charging_paused_evse is not None:
@@ -116,8 +117,3 @@ class LiveView:
             f"{self._bus.clock.utc():%H:%M:%S}  {now.state:22} {now.current_a:6.1f} A {now.power_w / 1000:6.2f} kW"
             f" {now.energy_wh:6.0f} Wh  {label}{text}".rstrip()
         )
-
-
-def _masked(token: str) -> str:
-    """A token as it may be shown: its first characters."""
-    return token[:4] + "…" if len(token) > 4 else "…"

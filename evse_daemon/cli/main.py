@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from evse_daemon import __version__
-from evse_daemon.cli import tree_commands
+from evse_daemon.cli import sim, tree_commands
 from evse_daemon.cli.broker_options import add_broker_options
 from evse_daemon.cli.exit_codes import ExitCode
 
@@ -23,7 +23,9 @@ examples:
   evse-daemon run config.yaml             run the charger that the configuration describes
   evse-daemon watch                       what the modules of a station say to each other
   evse-daemon call evse_manager evse get_evse   call a command of a module
+  evse-daemon sim board --link /tmp/yeti  a simulated board at the far end of a serial line
   evse-daemon join --module yeti_driver   run a module in a station of EVerest's own manager
+  evse-daemon sim meter --model sdm630    simulated meters at the far end of a Modbus line
 
 exit status:
   0 done   1 failed   2 wrong usage   3 bad configuration   4 broker not reachable
@@ -67,6 +69,7 @@ def parser() -> argparse.ArgumentParser:
         epilog=(
             "examples:\n"
             "  evse-daemon simulate --demo --speed 10\n"
+            "  evse-daemon simulate --wire serial\n"
             "  evse-daemon simulate --prefix my_station --broker 192.0.2.7:1883"
         ),
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -76,6 +79,7 @@ def parser() -> argparse.ArgumentParser:
     simulate.add_argument(
         "--speed", type=_positive, default=1.0, metavar="N", help="the simulated world runs N times as fast"
     )
+    sim.add_wire_option(simulate)
     simulate.add_argument("--prefix", help="everest prefix of the topics (default: everest)")
     simulate.add_argument(
         "--external-prefix",
@@ -114,6 +118,7 @@ def parser() -> argparse.ArgumentParser:
     )
     check.add_argument("--json", action="store_true", help="the report as JSON")
     tree_commands.add_to(commands)
+    sim.add_to(commands)
 
     join = commands.add_parser(
         "join",
@@ -170,10 +175,14 @@ def main(argv: Sequence[str] | None = None) -> int:
                 from evse_daemon.cli.simulate import simulate
 
                 return simulate(arguments, os.environ)
+            case "sim":
+                return sim.simulate_one(arguments)
             case "join":
                 from evse_daemon.cli.join import join
 
                 return join(arguments, os.environ)
+            case "sim":
+                return sim.simulate_one(arguments)
             case name if name in tree_commands.NAMES:
                 return tree_commands.run(arguments, os.environ)
             case _:

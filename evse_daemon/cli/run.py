@@ -8,6 +8,7 @@ import os
 import signal
 import sys
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +47,7 @@ def run(config_path: Path, state_dir: Path | None, environ: Mapping[str, str]) -
     except OSError as error:
         print(f"transactions cannot be stored in {folder}: {error}", file=sys.stderr)
         return ExitCode.FAILED
+    config = replace(config, daemon=config.daemon.model_copy(update={"state_dir": folder}))
     writer = logging_setup.configure(config.daemon.log_level, config.daemon.log_format)
     try:
         return asyncio.run(_run(config, folder))

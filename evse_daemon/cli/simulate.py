@@ -13,6 +13,7 @@ from evse_daemon.cli.broker_options import BROKER_VARIABLES, environment_of
 from evse_daemon.cli.exit_codes import ExitCode
 from evse_daemon.cli.live_view import LiveView
 from evse_daemon.cli.run import run_station
+from evse_daemon.cli.wire import WireRefusedError, over_wire
 from evse_daemon.config import ConfigurationError, RunConfig, load
 from evse_daemon.config.environment import EXTERNAL_PREFIX
 from evse_daemon.framework import log as logging_setup
@@ -20,7 +21,7 @@ from evse_daemon.framework.bus import Tap
 from evse_daemon.mqtt.find_broker import FoundBroker, find_broker
 from evse_daemon.mqtt.presence import live_station
 from evse_daemon.mqtt.settings import BrokerSettings
-from evse_daemon.mqtt.topics import Topics, carsim_command
+from evse_daemon.mqtt.topics import Topics, carsim_command, service_command
 from evse_daemon.mqtt.unreachable import BrokerUnreachable
 from evse_daemon.station import Station
 from evse_daemon.store import MemoryJournal
@@ -36,6 +37,9 @@ DEMO = f"sleep 3;{SESSION};sleep 5"
 
 def simulate(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:
     """Runs the simulator; returns the exit status."""
+    if arguments.wire is not None and arguments.speed != 1.0:
+        print("--wire runs in real time: leave --speed out, or --wire.", file=sys.stderr)
+        return ExitCode.USAGE
     environ = environment_of(arguments, environ)
     try:
         if arguments.external_prefix is not None:
@@ -49,7 +53,11 @@ def simulate(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:
     log_writer = logging_setup.configure(arguments.log_level, "console")
     view_writer = logging_setup.LineWriter(sys.stdout)
     try:
-        return asyncio.run(_simulate(arguments, config, environ, view_writer))
+        with over_wire(arguments.wire, config) as wired:
+            return asyncio.run(_simulate(arguments, wired, environ, view_writer))
+    except WireRefusedError as error:
+        print(error, file=sys.stderr)
+        return ExitCode.FAILED
     finally:
         view_writer.close()
         log_writer.close()
@@ -146,6 +154,9 @@ async def _run(
                 f"  mosquitto_pub{_port(broker.settings)} -t "
                 f"'{topics.external_prefix}{carsim_command(1, 'execute_charging_session')}' -m '{SESSION}'"
             )
+        for name, topic in _boards(config, topics):
+            out.write(f"Break the board {name}:")
+            out.write(f"  mosquitto_pub{_port(broker.settings)} -t '{topic}' -m 'rcd 10'")
         out.write("Ctrl-C ends the simulator.")
 
     try:
@@ -155,6 +166,15 @@ async def _run(
     finally:
         for view in views:
             view.close()
+
+
+def _boards(config: RunConfig, topics: Topics) -> list[tuple[str, str]]:
+    """The simulated boards on wires: the id of each, and the topic that takes faults."""
+    return [
+        (module_id, f"{topics.external_prefix}{service_command(topics.name, module_id, 'fault')}")
+        for module_id, entry in config.modules.items()
+        if entry.cls.__name__ == "YetiFirmware"
+    ]
 
 
 def _port(settings: BrokerSettings) -> str:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from evse_daemon.config.document import MAX_BYTES, Item, parse
 from evse_daemon.config.elsewhere import Elsewhere
+from evse_daemon.config.energy_tree import check_energy_tree
 from evse_daemon.config.environment import effective_daemon, effective_settings
 from evse_daemon.config.model import DaemonSettings, RunConfig, Settings, broker_settings
 from evse_daemon.config.modules import read_modules
@@ -94,6 +95,7 @@ def _run_config(text: str, environ: Mapping[str, str], report: Report, folder: P
     else:
         elsewhere = Elsewhere(daemon.mqtt_dialect, _modules_dir(settings, folder))
         modules = read_modules(active_modules, elsewhere, report)
+        check_energy_tree(modules, daemon, daemon_item, report)
     if report.problems:
         raise ConfigurationError(report.problems)
     return RunConfig(report.file, settings, daemon, modules, tuple(report.warnings))

@@ -10,6 +10,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInf
 
 from evse_daemon.config.problems import Problem
 from evse_daemon.framework.errors import Mapping
+from evse_daemon.framework.limit_source import LimitSource
 from evse_daemon.framework.module import Module, ModuleOptions, unsupported
 from evse_daemon.mqtt.settings import BrokerSettings, TlsSettings
 from evse_daemon.types.base import MAX_STRING_LENGTH, Integer
@@ -94,6 +95,8 @@ class DaemonSettings(_Block):
     """How long a standalone module with the board of an EVSE may be silent before charging stops."""
     ready_within_s: float = Field(10.0, ge=0, le=300)
     """How long systemd is let wait for EVSEs whose boards have not answered; the daemon counts as started then."""
+    external_limits: dict[str, LimitSource] = {}
+    """By the id of an EnergyNode, what is expected of whoever sets limits there."""
     broker: BrokerLogin = BrokerLogin()
     state_dir: FilePath | None = None
     """Where the journal and other durable state are kept; the command line decides where none is given."""

@@ -16,6 +16,7 @@ from pydantic_core import ErrorDetails
 
 from evse_daemon.config.document import Item
 from evse_daemon.config.problems import Report, shortened, suggestion
+from evse_daemon.framework.module import ModuleOptions
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -53,7 +54,8 @@ def validated(
         given: what the file says.
         path: where that is in the document.
         owner: whose entries these are, as a message names it: a module class, ``settings``.
-        report: takes the problems, and a warning for each option without effect that is not at its default.
+        report: takes the problems, and a warning for each option without effect that is not at its default, and
+            what the options advise themselves.
         what: what an entry is called in messages.
         elsewhere: hints for names that have their place in another block.
         folder: relative file names are meant from here.
@@ -80,6 +82,9 @@ def validated(
             )
         return None
     _warn_of_unsupported(result, given, path, (what, owner), report)
+    if isinstance(result, ModuleOptions):
+        for name, message, hint in result.advice():
+            report.warning(given.mapping.get(name, given).line, f"{path}.{name}", message, hint)
     return result
 
 
@@ -130,11 +135,14 @@ def _explained(
     while (place := given.at(where)) is None:
         # Beneath a choice of types pydantic names the type too.
         where = where[:-1]
+    by_default = not where
+    where = where or detail["loc"]
     last = str(where[-1])
     name = _named(_dotted(where), called)
     if kind not in _WANTED and not detail["msg"].startswith("Input should be"):
         reason = detail["msg"].removeprefix("Value error, ")
-        return _Explained(place.line, f"{name}: {reason} (given: {place.describe()})")
+        what = f"its default is {detail['input']!r}" if by_default else f"given: {place.describe()}"
+        return _Explained(place.line, f"{name}: {reason} ({what})")
     wanted = _WANTED.get(kind) or detail["msg"].removeprefix("Input should be ")
     hint = _quoting(last, place, kind)
     if not hint and kind == "literal_error":

@@ -16,13 +16,14 @@ from __future__ import annotations
 import inspect
 import json
 import typing
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from enum import StrEnum
 from functools import cached_property
 from typing import Any, ClassVar, Concatenate, Generic, ParamSpec, TypeVar, cast
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
+from evse_daemon.framework.redact import may_be_token
 from evse_daemon.types.base import MAX_STRING_LENGTH
 
 T = TypeVar("T")
@@ -57,10 +58,17 @@ def explain(error: ValidationError, where: str) -> str:
     lines = []
     for item in error.errors(include_url=False, include_context=False, include_input=True):
         path = ".".join([where, *(str(part) for part in item["loc"])]).strip(".")
-        value = repr(item["input"])
-        given = "" if item["type"] == "missing" else f" (given: {value[:60]}{'…' if len(value) > 60 else ''})"
+        given = "" if item["type"] == "missing" else f" (given: {_shown([where, *item['loc']], item['input'])})"
         lines.append(f"{path}{': ' if path else ''}{item['msg']}{given}")
     return "; ".join(lines[:5]) + ("" if len(lines) <= 5 else f"; and {len(lines) - 5} more")
+
+
+def _shown(path: Sequence[str | int], value: Any) -> str:
+    """The beginning of a value; of one that may be a token only its kind and length."""
+    if may_be_token(path, value):
+        return type(value).__name__ + (f" of length {len(value)}" if isinstance(value, str) else "")
+    text = repr(value)
+    return f"{text[:60]}{'…' if len(text) > 60 else ''}"
 
 
 def _kind(schema: Mapping[str, Any]) -> str:

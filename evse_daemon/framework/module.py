@@ -13,7 +13,7 @@ class YetiSimulator(Module):
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Generic, Protocol, TypeVar
@@ -25,6 +25,7 @@ from evse_daemon.framework.bus import Bus, Client, Implementation, Inbox
 from evse_daemon.framework.clock import Clock, Timer
 from evse_daemon.framework.errors import Mapping
 from evse_daemon.framework.interface import Interface
+from evse_daemon.framework.limit_source import LimitSource
 
 I = TypeVar("I", bound=Interface)  # noqa: E741 - stands for Interface
 
@@ -37,6 +38,10 @@ class ModuleOptions(BaseModel):
     """Options of a module or implementation, by EVerest's names (its manifest)."""
 
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True, allow_inf_nan=False, defer_build=True)
+
+    def advice(self) -> Iterable[tuple[str, str, str]]:
+        """What check-config warns of: the option, what there is to mind, what can be done about it."""
+        return ()
 
 
 def unsupported(default: Any, **constraints: Any) -> Any:
@@ -55,13 +60,43 @@ class Message:
 class ExternalMqtt(Protocol):
     """Topics outside the module tree (everest_api/…, everest_external/…), with the external prefix applied."""
 
-    def publish(
-        self, topic: str, payload: str, *, qos: int = 0, retain: bool = False, latest: bool = False
-    ) -> None:
-        """Publishes; with ``latest`` only the newest payload of the topic is kept while the broker is away."""
+    @property
+    def connected(self) -> bool:
+        """Whether there is a broker at present, as far as is known."""
 
-    def subscribe(self, topic: str, inbox: Inbox, handler: Callable[[Message], None]) -> None:
-        """Has a handler called with each message on a topic; retained ones are refused before (design rule 4)."""
+    def publish(
+        self,
+        topic: str,
+        payload: str,
+        *,
+        qos: int = 0,
+        retain: bool = False,
+        latest: bool = False,
+        volatile: bool = False,
+    ) -> None:
+        """Publishes.
+
+        Args:
+            topic: without the external prefix.
+            payload: its text.
+            qos: MQTT's quality of service.
+            retain: MQTT's retain flag.
+            latest: only the newest payload of the topic is kept while the broker is away.
+            volatile: it is worthless when it is late: nothing is kept while the broker is away.
+        """
+
+    def subscribe(
+        self, topic: str, inbox: Inbox, handler: Callable[[Message], None], *, order: bool = True
+    ) -> None:
+        """Has a handler called with each message on a topic; retained ones are refused before (design rule 4).
+
+        Args:
+            topic: without the external prefix; its last level may be ``+``.
+            inbox: of the module.
+            handler: gets the message.
+            order: False where the messages tell something rather than order it: they are taken also while sessions
+                are brought to their end.
+        """
 
 
 class Journal(Protocol):
@@ -110,6 +145,8 @@ class Context:
     state_dir: Path | None = None
     station: str = "everest"
     """The station's name on a shared broker: the everest prefix without slash."""
+    limit_source: LimitSource | None = None
+    """What is expected of whoever sets limits at this node of the energy tree."""
 
 
 class Provides(Generic[I]):

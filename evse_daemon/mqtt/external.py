@@ -17,6 +17,8 @@ from evse_daemon.mqtt.sender import Sender
 
 MAX_PAYLOAD_BYTES = 64 * 1024
 SUBSCRIPTION_QOS = 2
+ANY = "/+"
+"""Ends a subscription to all topics of one level."""
 
 MAX_BEHIND = 1000
 """A module that is further behind gets no messages from outside, so that no client can fill its inbox."""
@@ -38,13 +40,25 @@ class ExternalTopics:
         self._prefix = prefix
         self._sender = sender
         self._closed = closed
-        self._handlers: dict[str, list[tuple[Inbox, Handler]]] = {}
+        self._handlers: dict[str, list[tuple[Inbox, Handler, bool]]] = {}
         self._retained: dict[str, tuple[bytes, int]] = {}
         self._fixed = False
         self._seldom = RateLimitedLog(log)
 
+    @property
+    def connected(self) -> bool:
+        """See ExternalMqtt."""
+        return self._sender.connected
+
     def publish(
-        self, topic: str, payload: str, *, qos: int = 0, retain: bool = False, latest: bool = False
+        self,
+        topic: str,
+        payload: str,
+        *,
+        qos: int = 0,
+        retain: bool = False,
+        latest: bool = False,
+        volatile: bool = False,
     ) -> None:
         """See ExternalMqtt. What is retained is published again at each connection."""
         topic = self._prefix + topic
@@ -52,23 +66,26 @@ class ExternalTopics:
         delivery = Delivery(qos, retain)
         if retain:
             self._retained[topic] = (data, qos)
-        if latest:
+        if volatile:
+            self._sender.telemetry(topic, already(data), delivery)
+        elif latest:
             self._sender.newest(topic, already(data), delivery)
         else:
             self._sender.event(topic, already(data), delivery)
 
-    def subscribe(self, topic: str, inbox: Inbox, handler: Handler) -> None:
+    def subscribe(self, topic: str, inbox: Inbox, handler: Handler, *, order: bool = True) -> None:
         """See ExternalMqtt.
 
         Raises:
-            ValueError: the topic is a filter with wildcards.
+            ValueError: the topic is a filter with other wildcards than a last level ``+``.
             RuntimeError: the connection is there already; modules subscribe when they are initialised.
         """
-        if "+" in topic or "#" in topic:
-            raise ValueError(f"only exact topics can be subscribed to: {topic}")
+        exact = topic.removesuffix(ANY)
+        if "+" in exact or "#" in exact:
+            raise ValueError(f"only exact topics can be subscribed to, or all of one level below: {topic}")
         if self._fixed:
             raise RuntimeError(f"{inbox.module_id} subscribes to {topic} too late: do it in init()")
-        self._handlers.setdefault(self._prefix + topic, []).append((inbox, handler))
+        self._handlers.setdefault(self._prefix + topic, []).append((inbox, handler, order))
 
     def subscriptions(self) -> list[tuple[str, int]]:
         """What the subscribing connection has to hear; there can be no more afterwards."""
@@ -82,15 +99,19 @@ class ExternalTopics:
 
     def receive(self, message: Inbound) -> None:
         """A message on a topic that was subscribed to, or on any other: that is ignored."""
-        handlers = self._handlers.get(message.topic)
+        above = message.topic.rpartition("/")[0]
+        handlers = self._handlers.get(message.topic) or self._handlers.get(above + ANY)
         if handlers is None:
             return
         problem, text = self._judge(message)
         if problem:
             self._refuse(message.topic, problem)
             return
-        for inbox, handler in handlers:
-            if len(inbox) > MAX_BEHIND:
+        closed = self._closed()
+        for inbox, handler, order in handlers:
+            if closed is not None and (order or closed.type != "Shutdown"):
+                self._refuse(message.topic, closed.message)
+            elif len(inbox) > MAX_BEHIND:
                 self._refuse(message.topic, f"module {inbox.module_id} is {MAX_BEHIND} messages behind")
             else:
                 inbox.put(handler, Message(message.topic.removeprefix(self._prefix), text))
@@ -102,9 +123,6 @@ class ExternalTopics:
         """What is wrong with a message, or its text."""
         if message.retain:
             return "it is retained: nobody knows how old it is", ""
-        closed = self._closed()
-        if closed is not None:
-            return closed.message, ""
         if len(message.payload) > MAX_PAYLOAD_BYTES:
             return f"it has {len(message.payload)} bytes, more than {MAX_PAYLOAD_BYTES}", ""
         try:

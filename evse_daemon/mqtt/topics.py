@@ -125,6 +125,7 @@ class Topics:
 
 API_CONNECTORS = "everest_api/connectors"
 API_EV_CONNECTORS = "everest_api/ev_connectors"
+API_ACTIVE_ERRORS = "everest_api/errors/var/active_errors"
 API_OCPP_CONNECTION_STATUS = "everest_api/ocpp/var/connection_status"
 
 
@@ -143,6 +144,37 @@ def service_response(station: str, evse: str, name: str) -> str:
 
 def api_command(evse: str, name: str) -> str:
     return f"everest_api/{evse}/cmd/{name}"
+
+
+# EVerest's API of the newer kind, EVerestAPI (reference api.md §2): one module class for each interface that another
+# program may provide or use. `kind` is the name of the module class without _API.
+
+EVEREST_API_DISCOVER = "everest_api/discover"
+EVEREST_API_READY_BEACON = "everest_api/ready_beacon"
+
+
+def everest_api_query(kind: str) -> str:
+    return f"everest_api/query-modules/{kind}"
+
+
+def everest_api_said(kind: str, module: str, name: str) -> str:
+    """What the station says to the program."""
+    return f"everest_api/1/{kind}/{module}/e2m/{name}"
+
+
+def everest_api_heard(kind: str, module: str, name: str) -> str:
+    """What the program says to the station."""
+    return f"everest_api/1/{kind}/{module}/m2e/{name}"
+
+
+def everest_api_get(kind: str, module: str, name: str) -> str:
+    """Where the program asks for the latest value of a variable."""
+    return everest_api_heard(kind, module, f"{name}/get")
+
+
+def everest_api_reply(kind: str, module: str, request_id: str) -> str:
+    """Where the program replies to a request of the station; ``+`` in the place of the id is a filter."""
+    return everest_api_heard(kind, module, f"reply/{request_id}")
 
 
 # What EVerest's Node-RED flows use (EvManager, EvseManager). `number` is the option
@@ -167,3 +199,7 @@ def nodered_command(number: int | str, name: str) -> str:
 
 def nodered_powermeter(number: int | str, name: str) -> str:
     return f"everest_external/nodered/{number}/powermeter/{name}"
+
+
+def nodered_powermeter_json(number: int | str) -> str:
+    return f"everest_external/nodered/{number}/powermeter_json"

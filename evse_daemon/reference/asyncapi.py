@@ -16,6 +16,7 @@ from evse_daemon.framework.errors import Error, Mapping
 from evse_daemon.framework.interface import Command, Interface, Var
 from evse_daemon.mqtt.dialects import DIALECTS
 from evse_daemon.reference.declared import attribute_texts, classes, first_sentence, interfaces
+from evse_daemon.reference.everest_api_topics import everest_api
 from evse_daemon.reference.examples import TIME, UUID, Examples
 from evse_daemon.reference.external_topics import EXTERNAL, ExternalTopic
 from evse_daemon.reference.schemas import Schema, Schemas, adapters_of
@@ -39,6 +40,9 @@ _PARAMETERS: dict[str, Schema] = {
     "ev": {"description": "Id of a module of the class EvManager."},
     "connector_id": {"description": "The option connector_id of the module."},
     "station": {"description": "The everest prefix.", "default": "everest"},
+    "kind": {"description": "The name of a module class of EVerest's API without _API."},
+    "name": {"description": "The name of a variable."},
+    "id": {"description": "Of a request."},
 }
 
 
@@ -61,7 +65,7 @@ def document() -> dict[str, Any]:
         for key, provided in cls.provides.items():
             made.implementation(name, key, provided.interface)
     made.station()
-    for topic in EXTERNAL:
+    for topic in (*EXTERNAL, *everest_api()):
         made.external(topic)
     return made.whole()
 
@@ -135,7 +139,7 @@ class _Document:
     def external(self, topic: ExternalTopic) -> None:
         """A topic outside the module tree."""
         direction = "var" if topic.by == "station" else "cmd"
-        channel = f"{topic.module_class}.{direction}.{topic.name}"
+        channel = f"{topic.module_class}.{direction}.{topic.name.strip('{}')}"
         self._messages[channel] = _message_of_texts((topic.example,))
         self._channel(channel, topic.topic, channel, topic.payload)
         action = "send" if topic.by == "station" else "receive"

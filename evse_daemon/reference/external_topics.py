@@ -16,6 +16,7 @@ from evse_daemon.modules.api import payloads, session_info
 from evse_daemon.modules.api.options import ApiOptions
 from evse_daemon.mqtt.external import SUBSCRIPTION_QOS
 from evse_daemon.mqtt.topics import (
+    API_ACTIVE_ERRORS,
     API_CONNECTORS,
     API_EV_CONNECTORS,
     API_OCPP_CONNECTION_STATUS,
@@ -23,12 +24,17 @@ from evse_daemon.mqtt.topics import (
     api_var,
     carsim_command,
     carsim_error,
+    nodered_command,
+    nodered_powermeter,
+    nodered_powermeter_json,
+    nodered_state,
     service_command,
     service_response,
 )
 from evse_daemon.reference.examples import TIME, Examples
 from evse_daemon.reference.schemas import Schemas
 from evse_daemon.types.authorization import ProvidedIdToken
+from evse_daemon.types.error_history import ErrorObject
 from evse_daemon.types.evse_board_support import HardwareCapabilities, Telemetry
 from evse_daemon.types.evse_manager import EVInfo, Limits
 from evse_daemon.types.powermeter import Powermeter
@@ -85,6 +91,20 @@ def _car(name: str, payload: str, example: str) -> ExternalTopic:
     return ExternalTopic("EvManager", topic, "client", SUBSCRIPTION_QOS, payload, example)
 
 
+def _flow(name: str, payload: str, example: str) -> ExternalTopic:
+    topic = nodered_state(CONNECTOR_ID, name)
+    return ExternalTopic("EvseManager", topic, "station", 0 if name == "temperature" else 1, payload, example)
+
+
+def _flow_meter(name: str, payload: str, example: str) -> ExternalTopic:
+    return ExternalTopic("EvseManager", nodered_powermeter(CONNECTOR_ID, name), "station", 0, payload, example)
+
+
+def _flow_wants(name: str, payload: str, example: str) -> ExternalTopic:
+    topic = nodered_command(CONNECTOR_ID, name)
+    return ExternalTopic("EvseManager", topic, "client", SUBSCRIPTION_QOS, payload, example)
+
+
 _ROUNDING = ApiOptions()
 _SCRIPT = "sleep 1;iec_wait_pwr_ready;sleep 1;draw_power_regulated 16,3;sleep 20;unplug"
 
@@ -92,6 +112,10 @@ EXTERNAL: tuple[ExternalTopic, ...] = (
     ExternalTopic("API", API_CONNECTORS, "station", 1, "module ids of the EvseManagers", '["evse_manager"]'),
     ExternalTopic(
         "API", API_OCPP_CONNECTION_STATUS, "station", 1, "connected, disconnected or unknown", "unknown"
+    ),
+    ExternalTopic(
+        "API", API_ACTIVE_ERRORS, "station", 1, "the errors that are active; where error_history is connected",
+        _json([_example(ErrorObject).model_dump(exclude_none=True)]),
     ),
     _published(
         "session_info", 1, "state and energy of the session",
@@ -144,11 +168,40 @@ EXTERNAL: tuple[ExternalTopic, ...] = (
         "EvseManager", service_response(STATION, EVSE, "clear_latched_error"), "station", 1,
         "what became of it", _json({"error": "evse_manager/Internal/ContactorWelded", "cleared": True, "reason": ""}),
     ),
+    _flow("state_string", "the charger's state by EVerest's name; again each 5 s, as the next three", "Wait for Auth"),
+    _flow("state", "the charger's state by EVerest's number", "2"),
+    _flow("max_current", "A per phase that are allowed", "16.00000"),
+    _flow("max_watt", "W that the energy management allows, where it limits them", "11040.00000"),
+    _flow("temperature", "°C inside the charger", "30.72925"),
+    _flow_meter("totalKw", "kW of all phases, where it changed or after 5 s, as the next five", "3.7"),
+    _flow_meter("totalKWattHr", "kWh that the meter has counted", "4.61195"),
+    _flow_meter("totalExportKWattHr", "kWh that were fed back", "0.00000"),
+    _flow_meter("phaseSeqError", "true: the phases turn the wrong way", "false"),
+    _flow_meter("time_stamp", "the meter's time", TIME),
+    ExternalTopic(
+        "EvseManager", nodered_powermeter_json(CONNECTOR_ID), "station", 0, "the whole reading",
+        _json(_example(Powermeter).model_dump(exclude_none=True)),
+    ),
+    _flow_wants("enable", "anything; as everest_api's enable with 0", ""),
+    _flow_wants("disable", "anything; as everest_api's disable with 0", ""),
+    _flow_wants("pause_charging", "anything", "3a5423dc1feed224"),
+    _flow_wants("resume_charging", "anything", "3a5423dc1feed224"),
+    _flow_wants("set_max_current", "A per phase that the EVSE asks the energy management for at most; 0 stops", "16.5"),
+    _flow_wants("set_max_watt", "W of all phases, in the same way", "7360"),
+    _flow_wants("switch_three_phases_while_charging", "true: up to three phases, false: one", "true"),
     _car("enable", "whether the car is simulated", "true"),
     _car("execute_charging_session", "what the car does, from plug-in to unplug", _SCRIPT),
     _car("modify_charging_session", "what the car does from now on", "pause;sleep 10;unplug"),
     ExternalTopic(
         "YetiSimulator", carsim_error(CONNECTOR_ID), "client", SUBSCRIPTION_QOS,
         "an error of the board to raise or clear", _json({"error_type": "DiodeFault", "raise": "true"}),
+    ),
+    ExternalTopic(
+        "YetiFirmware", carsim_error(CONNECTOR_ID), "client", SUBSCRIPTION_QOS,
+        "as of YetiSimulator, of those that a Yeti reports", _json({"error_type": "DiodeFault", "raise": "true"}),
+    ),
+    ExternalTopic(
+        "YetiFirmware", service_command(STATION, MODULE, "fault"), "client", SUBSCRIPTION_QOS,
+        "what goes wrong from now on ([simulated-board.md](simulated-board.md))", "weld on;hang 3",
     ),
 )  # fmt: skip

@@ -8,6 +8,7 @@ from typing import Any
 import yaml
 from pydantic import TypeAdapter
 
+from evse_daemon.everest_api.module import EverestApiModule
 from evse_daemon.framework.module import Module, ModuleOptions
 from evse_daemon.reference.declared import attribute_texts, class_text, first_sentence
 from evse_daemon.reference.external_topics import EXTERNAL
@@ -44,7 +45,7 @@ def manifest(cls: type[Module]) -> dict[str, Any]:
     }
     if requires:
         found["requires"] = requires
-    if any(topic.module_class == cls.__name__ for topic in EXTERNAL):
+    if issubclass(cls, EverestApiModule) or any(topic.module_class == cls.__name__ for topic in EXTERNAL):
         found["enable_external_mqtt"] = True
     return found | {"metadata": {"license": LICENSE, "authors": AUTHORS}}
 

@@ -11,6 +11,7 @@ from evse_daemon.framework.errors import Error, Mapping
 from evse_daemon.framework.interface import Command, Interface, Var
 from evse_daemon.mqtt.dialects import DIALECTS, Documented, to_json
 from evse_daemon.reference.declared import attribute_texts, class_text, classes, first_sentence, interfaces
+from evse_daemon.reference.everest_api_topics import everest_api
 from evse_daemon.reference.examples import TIME, UUID, Examples
 from evse_daemon.reference.external_topics import EXTERNAL, ExternalTopic
 from evse_daemon.reference.schemas import Schemas, adapters_of
@@ -109,7 +110,7 @@ class _Page:
                 _delivery(topic.qos) if topic.by == "station" else "from clients",
                 _link(f"Of {topic.module_class}"),
             )
-            for topic in EXTERNAL
+            for topic in (*EXTERNAL, *everest_api())
         ]
         return ["## Overview", "", *_table(("Topic", "What", "QoS", "More"), rows)]
 
@@ -226,9 +227,13 @@ class _Page:
             "clients publish is taken at any QoS; retained messages are refused, and so is everything before the station is",
             "ready.",
             "",
+            "Of EverestAPI is what all module classes whose names end in `_API` have; [everest-api.md](everest-api.md) tells how they",
+            "are used. `{kind}` is such a name without `_API`.",
+            "",
         ]
-        for name in dict.fromkeys(topic.module_class for topic in EXTERNAL):
-            topics = [topic for topic in EXTERNAL if topic.module_class == name]
+        external = (*EXTERNAL, *everest_api())
+        for name in dict.fromkeys(topic.module_class for topic in external):
+            topics = [topic for topic in external if topic.module_class == name]
             parts += [f"### Of {name}", ""]
             for title, by in (("Published", "station"), ("From clients", "client")):
                 rows = [_external_row(topic) for topic in topics if topic.by == by]

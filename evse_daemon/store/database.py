@@ -46,7 +46,7 @@ def open_for_writing(path: Path) -> sqlite3.Connection:
         if not is_damage(error):
             raise
         reason = str(error)
-    aside = _move_aside(path)
+    aside = move_aside(path)
     log.error(
         "the journal is damaged: it is kept aside and a new one begun; transactions that were open are lost",
         file=str(path),
@@ -83,7 +83,7 @@ def _opened(path: Path, first_sequence: int) -> sqlite3.Connection:
     # The journal opens it in the thread that starts the daemon and writes in its own, never in both at once.
     connection = sqlite3.connect(path, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False)
     try:
-        _check(connection)
+        check(connection)
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")
         _migrate(connection, first_sequence)
@@ -93,7 +93,8 @@ def _opened(path: Path, first_sequence: int) -> sqlite3.Connection:
     return connection
 
 
-def _check(connection: sqlite3.Connection) -> None:
+def check(connection: sqlite3.Connection) -> None:
+    """Raises sqlite3.Error where the content of the file is damaged."""
     found = connection.execute("PRAGMA integrity_check(1)").fetchone()[0]
     if found != "ok":
         raise _Damaged(found)
@@ -119,7 +120,8 @@ def _migrate(connection: sqlite3.Connection, first_sequence: int) -> None:
             raise
 
 
-def _move_aside(path: Path) -> Path:
+def move_aside(path: Path) -> Path:
+    """Gives a damaged file another name, which is returned; raises OSError."""
     stamp = dt.datetime.now(dt.UTC).strftime("%Y%m%dT%H%M%S.%fZ")
     aside = path.with_name(f"{path.name}.damaged-{stamp}")
     path.rename(aside)

@@ -53,6 +53,7 @@ class EverestType(BaseModel):
         allow_inf_nan=False,
         defer_build=True,
         str_max_length=MAX_STRING_LENGTH,
+        hide_input_in_errors=True,  # the text of an exception goes to logs, and tokens are among what is sent
     )
 
     # Through the schema it is cheaper than by a validator of the model, and the error names the field.

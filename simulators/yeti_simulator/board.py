@@ -10,34 +10,10 @@ from dataclasses import dataclass, field, replace
 
 from evse_daemon.types.board_support_common import Event
 from evse_daemon.types.ev_board_support import EvCpState
+from simulators.yeti_simulator import car as cars
 from simulators.yeti_simulator import control_pilot
+from simulators.yeti_simulator.car import RCD_IDLE_MA, Car
 from simulators.yeti_simulator.control_pilot import Levels, Pilot, Reading
-from simulators.yeti_simulator.electrics import drawn_current_a
-
-RCD_IDLE_MA = 0.1
-"""The residual current of a healthy installation."""
-
-RCD_TRIP_MA = 5.0
-"""Above it the monitor trips (EVerest's simulator; IEC 62955 demands it at 6 mA at the latest)."""
-
-
-@dataclass(frozen=True, slots=True)
-class Car:
-    """The car's side of the cable."""
-
-    enabled: bool = False
-    """Without its simulation there is no car: the plug is out."""
-    cp_state: EvCpState = "A"
-    echo_due: bool = False
-    """The car was told to change its state while the board signalled F; it has not been confirmed."""
-    limit_a: float | None = None
-    three_phases: bool = True
-    diode_shorted: bool = False
-    residual_ma: float = RCD_IDLE_MA
-
-    @property
-    def on_wire(self) -> EvCpState:
-        return self.cp_state if self.enabled else "A"
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,13 +50,7 @@ class Board:
     @property
     def current_a(self) -> float:
         """What the car draws on each of its phases."""
-        if not self.relay_on or self.car.on_wire != "C" or self.car.diode_shorted:
-            return 0.0
-        return drawn_current_a(self.pilot.duty_percent, self.car.limit_a)
-
-    @property
-    def rcd_tripped(self) -> bool:
-        return not self.car.residual_ma <= RCD_TRIP_MA
+        return self.car.draws_a(self.pilot) if self.relay_on else 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,9 +86,10 @@ def tick(board: Board, measured: Levels) -> Step:
         effects.append(Publish(state))
     board = replace(board, reading=reading, republish=board.republish and state is None)
 
-    if board.car.echo_due and board.pilot.mode != "F":
-        effects.append(PublishToCar(board.car.cp_state))
-        board = replace(board, car=replace(board.car, echo_due=False))
+    car, seen = cars.echo(board.car, board.pilot)
+    board = replace(board, car=car)
+    if seen is not None:
+        effects.append(PublishToCar(seen))
     if state == "A":
         board = replace(
             board,
@@ -160,20 +131,14 @@ def make_safe(board: Board) -> Step:
     return _guard(replace(board, power_allowed=False, wanted=control_pilot.X1))
 
 
-def enable_car(board: Board, value: bool) -> Step:
-    """Starts the car's simulation, or ends it: the plug is out and all simulated faults are gone."""
-    return replace(board, car=replace(board.car, enabled=True) if value else Car()), ()
-
-
 def set_car_state(board: Board, state: EvCpState) -> Step:
     """The car changes its state; under F nobody sees that before F is withdrawn."""
-    hidden = board.pilot.mode == "F"
-    board = replace(board, car=replace(board.car, cp_state=state, echo_due=hidden))
-    return board, () if hidden else (PublishToCar(state),)
+    car, seen = cars.set_state(board.car, state, board.pilot)
+    return replace(board, car=car), () if seen is None else (PublishToCar(seen),)
 
 
 def change_car(board: Board, car: Car) -> Step:
-    """The car's limits or faults change."""
+    """The car's simulation begins or ends, or its limits or faults change."""
     return replace(board, car=car), ()
 
 

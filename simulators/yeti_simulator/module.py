@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import replace
 from typing import Literal
 
@@ -20,21 +19,19 @@ from evse_daemon.interfaces.evse_board_support import EvseBoardSupport
 from evse_daemon.interfaces.powermeter import Powermeter
 from evse_daemon.interfaces.temperature_sensor import TemperatureSensor
 from evse_daemon.mqtt import topics
-from evse_daemon.types.board_support_common import BspEvent, BspMeasurement, ProximityPilot
-from evse_daemon.types.ev_board_support import EvCpState
+from evse_daemon.types.board_support_common import BspEvent
 from evse_daemon.types.evse_board_support import HardwareCapabilities, PowerOnOff, Telemetry
 from evse_daemon.types.powermeter import TransactionReq, TransactionStartResponse, TransactionStopResponse
 from evse_daemon.types.units_signed import SignedMeterValue
 from simulators.yeti_simulator import board, control_pilot, error_injection, readings
-from simulators.yeti_simulator.board import Board, Car
+from simulators.yeti_simulator.board import Board
+from simulators.yeti_simulator.car import RCD_IDLE_MA, Car
+from simulators.yeti_simulator.car_side import CarSide
 from simulators.yeti_simulator.control_pilot import Levels
 from simulators.yeti_simulator.electrics import EnergyCounter, Measurement, Noise, measure
 
 TICK_S = 0.25
 """How often the control pilot is read; every second time the meter and the telemetry are published."""
-
-PROXIMITY = ProximityPilot(ampacity="A_32")
-"""The car sees a cable for 32 A (220 Ω)."""
 
 MESSAGE = "Simulated fault event"
 
@@ -65,6 +62,12 @@ class YetiSimulator(Module):
         assert isinstance(context.options, YetiSimulator.Options)
         self.options = context.options
         self.board = Board()
+        self.car_side = CarSide(
+            self.ev_board_support,
+            lambda: self.board.car,
+            self._change_car,
+            lambda state: self._apply(board.set_car_state(self.board, state)),
+        )
         self.locked = False
         voltage_v = self.options.ac_nominal_voltage
         self.measurement = Measurement(
@@ -79,7 +82,7 @@ class YetiSimulator(Module):
 
     def init(self) -> None:
         self._init_board_support()
-        self._init_ev_board_support()
+        self.car_side.init()
         self.powermeter.handle(Powermeter.start_transaction, self.start_transaction)
         self.powermeter.handle(Powermeter.stop_transaction, self.stop_transaction)
         self.rcd.handle(AcRcd.self_test, lambda: None)
@@ -104,17 +107,6 @@ class YetiSimulator(Module):
         )
         # There is no over-current protection of the board's own to set.
         support.handle(EvseBoardSupport.ac_set_overcurrent_limit_A, lambda value: None)  # noqa: ARG005
-
-    def _init_ev_board_support(self) -> None:
-        support = self.ev_board_support
-        support.handle(EvBoardSupport.enable, lambda value: self._apply(board.enable_car(self.board, value)))
-        support.handle(EvBoardSupport.set_cp_state, self.set_car_state)
-        # The car's own contactor is not simulated: it draws current as soon as it is in state C and has power.
-        support.handle(EvBoardSupport.allow_power_on, lambda value: None)  # noqa: ARG005 - named by the interface
-        support.handle(EvBoardSupport.diode_fail, self.short_diode)
-        support.handle(EvBoardSupport.set_ac_max_current, self.limit_car)
-        support.handle(EvBoardSupport.set_three_phases, self.set_car_phases)
-        support.handle(EvBoardSupport.set_rcd_error, self.set_residual_current)
 
     def ready(self) -> None:
         self.powermeter.publish(Powermeter.public_key_ocmf, f"TESTPUBLICKEY{self.options.connector_id}")
@@ -143,7 +135,7 @@ class YetiSimulator(Module):
 
     def tick(self) -> None:
         residual_ma = self._noise(self.board.car.residual_ma)
-        self._set_error(self.rcd, "ac_rcd/DC", "measured", self.board.rcd_tripped)
+        self._set_error(self.rcd, "ac_rcd/DC", "measured", self.board.car.trips_rcd)
         self.rcd.publish(AcRcd.rcd_current_mA, residual_ma)
         wire = self.board.wire
         measured = Levels(self._noise(wire.high_v), self._noise(wire.low_v))
@@ -154,15 +146,7 @@ class YetiSimulator(Module):
             "measured",
             self.board.reading.diode_shorted,
         )
-        if self.board.car.enabled:
-            self.ev_board_support.publish(
-                EvBoardSupport.bsp_measurement,
-                BspMeasurement(
-                    proximity_pilot=PROXIMITY,
-                    rcd_current_mA=residual_ma,
-                    cp_pwm_duty_cycle=self.board.pilot.duty_percent,
-                ),
-            )
+        self.car_side.publish_measurement(residual_ma, self.board.pilot.duty_percent)
         self._ticks += 1
         if self._ticks % 2 == 0:
             self.publish_readings()
@@ -193,28 +177,12 @@ class YetiSimulator(Module):
     def allow_power_on(self, value: PowerOnOff) -> None:
         self._apply(board.allow_power(self.board, value.allow_power_on))
 
-    def set_car_state(self, cp_state: EvCpState) -> None:
-        self._apply(board.set_car_state(self.board, cp_state))
-
-    def short_diode(self, value: bool) -> None:
-        self._change_car(replace(self.board.car, diode_shorted=value))
-
-    def limit_car(self, current: float) -> None:
-        """The current in A that the car draws at most; negative where it feeds back."""
-        self._change_car(replace(self.board.car, limit_a=_finite("current", current)))
-
-    def set_car_phases(self, three_phases: bool) -> None:
-        self._change_car(replace(self.board.car, three_phases=three_phases))
-
-    def set_residual_current(self, rcd_current_mA: float) -> None:
-        self._change_car(replace(self.board.car, residual_ma=_finite("rcd_current_mA", rcd_current_mA)))
-
     def set_lock(self, locked: bool) -> None:
         self.locked = locked
 
     def reset_rcd(self) -> bool:
         """The residual current is gone; the error clears with the next reading."""
-        self._change_car(replace(self.board.car, residual_ma=board.RCD_IDLE_MA))
+        self._change_car(replace(self.board.car, residual_ma=RCD_IDLE_MA))
         return True
 
     def start_transaction(self, value: TransactionReq) -> TransactionStartResponse:  # noqa: ARG002
@@ -292,9 +260,3 @@ class YetiSimulator(Module):
 
 def _dummy(blob: str) -> SignedMeterValue:
     return SignedMeterValue(signed_meter_data=blob, signing_method="dummy", encoding_method="plain")
-
-
-def _finite(name: str, value: float) -> float:
-    if not math.isfinite(value):
-        raise RejectedError(f"{name}: {value} is no finite number")
-    return value

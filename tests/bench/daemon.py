@@ -26,19 +26,26 @@ class Daemon:
     """A charger that is ready; ends with the context."""
 
     def __init__(
-        self, broker: Mosquitto, folder: Path, *, dialect: str = "documented", unix: bool = False
+        self,
+        broker: Mosquitto,
+        folder: Path,
+        *,
+        dialect: str = "documented",
+        unix: bool = False,
+        config: Path = CONFIG,
     ) -> None:
         self.prefix = f"bench_{next(_numbers)}"
         self._broker = broker
         self._unix = unix
         self._dialect = dialect
+        self._config = config
         self._folder = folder / self.prefix
         self.ready_after_s = 0.0
         """From spawning the process until a client that had subscribed before saw `ready`."""
 
     def __enter__(self) -> Self:
         self._folder.mkdir()
-        config = shutil.copy(CONFIG, self._folder / "config.yaml")
+        config = shutil.copy(self._config, self._folder / "config.yaml")
         program = Path(sys.executable).with_name("evse-daemon")
         command = [str(program), "run", str(config), "--state-dir", str(self._folder / "state")]
         topic = f"{self.prefix}/ready"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gzip
 import json
 import subprocess
@@ -13,6 +14,7 @@ import pytest
 import yaml
 
 from evse_daemon.config import load_text
+from tests.support.memory_wire import CanStation, over_memory
 from tests.support.virtual_station import VirtualStation
 
 HERE = Path(__file__).parent
@@ -27,8 +29,6 @@ RUNS = (
     "08_stop_transaction",
     "09_auth_manual",
 )
-LATER = ("error_history", "persistent_store")
-"""Modules of the recordings' configuration that this daemon has not yet."""
 
 pytestmark = pytest.mark.skipif(
     not (SHARED / "golden").is_dir(), reason="the recordings of the real EVerest are not beside this checkout"
@@ -36,16 +36,8 @@ pytestmark = pytest.mark.skipif(
 
 
 def configuration(dialect: str, state_dir: Path) -> str:
-    """The configuration of the recordings without what comes later."""
+    """The configuration of the recordings."""
     document = yaml.safe_load((SHARED / "golden" / "config-sil-ac.yaml").read_text())
-    modules = document["active_modules"]
-    for module_id in LATER:
-        modules.pop(module_id, None)
-    for module in modules.values():
-        module["connections"] = {
-            name: [target for target in targets if target["module_id"] not in LATER]
-            for name, targets in module.get("connections", {}).items()
-        }
     document["daemon"] = {"mqtt_dialect": dialect}
     return yaml.safe_dump(document).replace("STATE_DIR", str(state_dir))
 
@@ -59,11 +51,24 @@ def stimuli(run: str) -> list[tuple[float, str, str]]:
     return [*found, (rows[-1]["t"] - ready, "", "")]
 
 
-def replay(run: str, dialect: str, path: Path) -> None:
-    station = VirtualStation(load_text(configuration(dialect, path.parent)))
+def replay(run: str, dialect: str, path: Path, *, serial: bool = False) -> None:
+    """Records a run; with ``serial`` YetiDriver and the board's firmware take the simulator's place."""
+    config = load_text(configuration(dialect, path.parent))
+    station = VirtualStation(over_memory(config) if serial else config)
     station.begin()
     for at_s, topic, payload in stimuli(run):
         station.advance(max(0.0, at_s - station.clock.now_s()))
+        if topic:
+            station.send(topic, payload)
+    station.save(path)
+
+
+async def replay_over_can(run: str, path: Path) -> None:
+    """As replay, with YetiCanDriver and ISO-TP."""
+    station = CanStation(over_memory(load_text(configuration("everest", path.parent)), "can"))
+    station.begin()
+    for at_s, topic, payload in stimuli(run):
+        await station.pass_time(max(0.0, at_s - station.clock.now_s()))
         if topic:
             station.send(topic, payload)
     station.save(path)
@@ -78,18 +83,80 @@ def check(program: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-@pytest.mark.parametrize("run", RUNS)
-def test_session_events_board_commands_and_states_are_those_of_the_real_everest(
-    run: str, tmp_path: Path
-) -> None:
-    recording = tmp_path / "run.jsonl"
-    replay(run, "everest", recording)
+def hold_against_everest(run: str, recording: Path) -> None:
+    """Events, board commands and states of a recording are those of the real EVerest."""
     golden = str(SHARED / "golden" / f"{run}.jsonl.gz")
     accepted = HERE / "permitted" / f"{run}.txt"
     permitted = ["--permitted", str(accepted)] if accepted.exists() else []
     only = ("--only", "events", "--only", "board", "--only", "states")
     result = check("compare.py", str(recording), golden, *only, *permitted)
     assert result.returncode == 0, result.stdout + result.stderr
+
+
+@pytest.mark.parametrize("run", RUNS)
+def test_session_events_board_commands_and_states_are_those_of_the_real_everest(
+    run: str, tmp_path: Path
+) -> None:
+    recording = tmp_path / "run.jsonl"
+    replay(run, "everest", recording)
+    hold_against_everest(run, recording)
+
+
+ON_A_WIRE = [run for run in RUNS if run != "05_error_rcd"]
+
+
+@pytest.mark.parametrize("run", ON_A_WIRE)
+def test_a_board_on_a_serial_line_makes_the_same(run: str, tmp_path: Path) -> None:
+    recording = tmp_path / "run.jsonl"
+    replay(run, "everest", recording, serial=True)
+    hold_against_everest(run, recording)
+
+
+@pytest.mark.parametrize("run", ON_A_WIRE)
+def test_a_board_on_can_makes_the_same(run: str, tmp_path: Path) -> None:
+    recording = tmp_path / "run.jsonl"
+    asyncio.run(replay_over_can(run, recording))
+    hold_against_everest(run, recording)
+
+
+def test_a_residual_current_on_a_serial_line_is_a_ground_failure_until_the_car_has_left(
+    tmp_path: Path,
+) -> None:
+    """A Yeti reports another error than EVerest's simulator (drivers.md §3.6), and does not close again (§4)."""
+    recording = tmp_path / "run.jsonl"
+    replay("05_error_rcd", "everest", recording, serial=True)
+    seen = [
+        found
+        for row in map(json.loads, recording.read_text().splitlines())
+        if (found := event_or_error(row["topic"], row["payload"]))
+    ]
+    assert seen == [
+        "Enabled",
+        "SessionStarted",
+        "AuthRequired",
+        "Authorized",
+        "TransactionStarted",
+        "PrepareCharging",
+        "ChargingStarted",
+        "evse_board_support/MREC2GroundFailure Active",
+        "evse_manager/Inoperative Active",
+        "StoppingCharging",
+        "ChargingPausedEVSE",
+        "evse_board_support/MREC2GroundFailure ClearedByModule",
+        "StoppingCharging",
+        "evse_manager/Inoperative ClearedByModule",
+        "ChargingFinished",
+        "TransactionFinished",
+        "SessionFinished",
+    ]
+
+
+def event_or_error(topic: str, payload: str) -> str:
+    """The name of a session event, or an error with its state; empty for all else."""
+    if topic.endswith("/var/session_event"):
+        return str(json.loads(payload)["data"]["data"]["event"])
+    _, found, type_ = topic.partition("/error/")
+    return f"{type_} {json.loads(payload)['data']['state']}" if found else ""
 
 
 @pytest.mark.parametrize("dialect", ["documented", "everest", "classic"])

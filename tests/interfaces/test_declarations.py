@@ -60,6 +60,7 @@ def test_hardware_is_what_switches_something() -> None:
         "evse_board_support",
         "power_supply_DC",
         "powermeter",
+        "serial_communication_hub",
     }
 
 

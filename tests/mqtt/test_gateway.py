@@ -328,8 +328,9 @@ def test_other_programs_topics() -> None:
         heard: list[Message] = []
         external.subscribe("api/cmd/pause", station.inbox, heard.append)
         external.subscribe("api/cmd/pause", station.inbox, heard.append)
-        with pytest.raises(ValueError, match="exact topics"):
-            external.subscribe("api/cmd/+", station.inbox, heard.append)
+        for wrong in ("api/+/pause", "api/#", "+/+"):
+            with pytest.raises(ValueError, match="exact topics"):
+                external.subscribe(wrong, station.inbox, heard.append)
         await station.gateway.start()
         assert broker.subscriptions[1:] == [("x/api/cmd/pause", 2)]
         with pytest.raises(RuntimeError, match="too late"):
@@ -363,6 +364,78 @@ def test_other_programs_topics() -> None:
         broker.send("x/api/cmd/pause", "late")
         await settle(station)
         assert heard[-1].payload == "flood"
+        await station.gateway.stop()
+
+    run(scenario())
+
+
+def test_all_topics_of_one_level_can_be_heard() -> None:
+    async def scenario() -> None:
+        broker = FakeBroker()
+        station = Station(broker, topics=Topics("everest", "x/"))
+        heard: list[Message] = []
+        station.gateway.external.subscribe("api/reply/+", station.inbox, heard.append)
+        await station.gateway.start()
+        assert broker.subscriptions[1:] == [("x/api/reply/+", 2)]
+        station.gateway.all_ready()
+        broker.send("x/api/reply/1", "one")
+        broker.send("x/api/reply/1/2", "deeper")
+        broker.send("x/api/reply", "above")
+        await settle(station)
+        assert heard == [Message("api/reply/1", "one")]
+        await station.gateway.stop()
+
+    run(scenario())
+
+
+def test_what_tells_something_is_heard_until_the_end_orders_are_not() -> None:
+    """A board that reports its contactor open, while a session is brought to its end."""
+
+    async def scenario() -> None:
+        broker = FakeBroker()
+        station = Station(broker)
+        heard: list[str] = []
+        for name, order in (("event", False), ("order", True)):
+            station.gateway.external.subscribe(
+                name, station.inbox, lambda message: heard.append(message.topic), order=order
+            )
+        await station.gateway.start()
+        broker.send("event", "early")
+        await settle(station)
+        assert heard == []
+        station.gateway.all_ready()
+        station.gateway.begin_shutdown()
+        broker.send("event", "late")
+        broker.send("order", "late")
+        broker.send("event", "old", retain=True)
+        await settle(station)
+        assert heard == ["event"]
+        await station.gateway.stop()
+
+    run(scenario())
+
+
+def test_what_is_volatile_is_not_sent_when_the_broker_is_back() -> None:
+    async def scenario() -> None:
+        broker = FakeBroker()
+        station = Station(broker)
+        external: ExternalMqtt = station.gateway.external
+        external.publish("board/power", "before", volatile=True)
+        assert not external.connected
+        await station.gateway.start()
+        await settle(station)
+        assert external.connected
+        external.publish("board/power", "now", volatile=True)
+        await settle(station)
+        assert broker.on("board/power") == ["now"]
+        broker.lose()
+        assert not external.connected
+        external.publish("board/power", "meanwhile", volatile=True)
+        external.publish("board/event", "meanwhile")
+        broker.reach()
+        await settle(station)
+        assert broker.on("board/power") == ["now"]
+        assert broker.on("board/event") == ["meanwhile"]
         await station.gateway.stop()
 
     run(scenario())

@@ -23,6 +23,7 @@ from evse_daemon.reference.external_topics import EXTERNAL
 from evse_daemon.reference.manifests import manifest
 from evse_daemon.reference.schemas import Schemas, adapters_of
 from evse_daemon.types.error_lists import error_types
+from tests.support.memory_wire import over_memory
 from tests.support.virtual_station import VirtualStation
 
 ROOT = Path(__file__).parents[2]
@@ -146,11 +147,11 @@ EV_API = """
 """
 
 
-def of_the_simulator(topic: str) -> str:
+def of_the_simulator(topic: str, module: str = "dummy_token_provider") -> str:
     names = {
         "evse": "evse_manager",
         "ev": "ev_manager",
-        "module": "dummy_token_provider",
+        "module": module,
         "connector_id": "1",
         "station": "everest",
     }
@@ -162,16 +163,22 @@ def test_the_topics_for_other_programs_are_those_of_the_modules(tmp_path: Path) 
     text = (ROOT / "simulators" / "config-sim.yaml").read_text("utf-8")
     config = tmp_path / "config.yaml"
     logged = f"connector_id: 1\n      session_logging: true\n      session_logging_path: {tmp_path}"
-    config.write_text(text.replace("connector_id: 1", logged, 1) + EV_API, "utf-8")
+    document = yaml.safe_load(text.replace("connector_id: 1", logged, 1) + EV_API)
+    modules = document["active_modules"]
+    history = {"error_history": {"database_path": str(tmp_path / "errors.db")}}
+    modules["error_history"] = {"module": "ErrorHistory", "config_implementation": history}
+    place = {"module_id": "error_history", "implementation_id": "error_history"}
+    modules["api"]["connections"]["error_history"] = [place]
+    config.write_text(yaml.safe_dump(document), "utf-8")
     station = VirtualStation(load(config, {}))
     station.begin()
     heard = [topic for topic, _, _ in station.mqtt._subscriptions]
-    clients = [topic for topic in EXTERNAL if topic.by == "client"]
+    clients = [topic for topic in EXTERNAL if topic.by == "client" and topic.module_class != "YetiFirmware"]
     assert sorted(heard) == sorted(of_the_simulator(topic.topic) for topic in clients)
 
     station.advance(2)
     by_name = {topic.name: topic for topic in EXTERNAL}
-    for name in ("execute_charging_session", "clear_latched_error"):
+    for name in ("execute_charging_session", "clear_latched_error", "set_max_watt"):
         station.send(of_the_simulator(by_name[name].topic), by_name[name].example)
     station.advance(60)
     declared = {of_the_simulator(topic.topic): topic for topic in EXTERNAL if topic.by == "station"}
@@ -184,6 +191,16 @@ def test_the_topics_for_other_programs_are_those_of_the_modules(tmp_path: Path) 
     for topic, payload in seen.values():
         if topic.example.startswith("{") and topic.name != "ev_info":  # of which nothing is required
             assert json.loads(payload).keys() >= json.loads(topic.example).keys(), topic.topic
+
+
+def test_the_topics_of_a_board_on_a_wire_are_declared() -> None:
+    config = load(ROOT / "simulators" / "config-sim.yaml", {})
+    heard = {topic for topic, _, _ in VirtualStation(over_memory(config)).mqtt._subscriptions}
+    of_others = {topic for topic, _, _ in VirtualStation(config).mqtt._subscriptions}
+    ours = [topic for topic in EXTERNAL if topic.module_class == "YetiFirmware"]
+    declared = {of_the_simulator(topic.topic, "yeti_driver_firmware") for topic in ours}
+    assert declared <= heard
+    assert heard - of_others == declared - of_others
 
 
 # Manifests.
@@ -210,8 +227,13 @@ def test_a_manifest_is_everests_with_less_required(cls: type[Module]) -> None:
         assert required["max_connections"] == given.get("max_connections", 1)
 
 
+OWN_OPTIONS = {"link_timeout_s", "lock_time_s"}
+"""What our drivers can be set to beyond EVerest's; each has a default, so that EVerest's configurations load."""
+
+
 def same_options(ours: dict[str, Any], theirs: dict[str, Any]) -> None:
-    assert ours.keys() == theirs.keys()
+    assert ours.keys() - OWN_OPTIONS == theirs.keys()
+    assert all("default" in ours[name] for name in OWN_OPTIONS & ours.keys())
     for name, option in theirs.items():
         assert (ours[name]["type"], ours[name].get("default")) == (option["type"], option.get("default")), (
             name

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from evse_daemon.types.ev_board_support import EvCpState
 from simulators.yeti_simulator import board, control_pilot
+from simulators.yeti_simulator import car as cars
 from simulators.yeti_simulator.board import Board, Publish, PublishToCar, Step
 from simulators.yeti_simulator.control_pilot import X1, F, pwm
 
@@ -40,7 +41,7 @@ def enable(value: bool) -> Action:
 
 
 def enable_car(value: bool) -> Action:
-    return lambda state: board.enable_car(state, value)
+    return lambda state: board.change_car(state, cars.enable(state.car, value))
 
 
 def pilot(value: control_pilot.Pilot) -> Action:
@@ -152,10 +153,10 @@ def test_a_ventilation_request_is_never_granted() -> None:
 
 def test_state_a_ends_pwm_and_the_residual_current(charging: Board) -> None:
     faulty = board.change_car(charging, replace(charging.car, residual_ma=10.0))[0]
-    assert faulty.rcd_tripped
+    assert faulty.car.trips_rcd
     state, _ = run(car("A"), tick, start=faulty)
     assert state.wanted == X1
-    assert not state.rcd_tripped
+    assert not state.car.trips_rcd
 
 
 def test_state_e_ends_pwm(charging: Board) -> None:
@@ -184,7 +185,7 @@ def test_plugging_in_under_f_is_seen_when_f_is_withdrawn() -> None:
 def test_without_its_simulation_there_is_no_car(charging: Board) -> None:
     state, events = run(enable_car(False), tick, start=charging)
     assert events == ["A", "PowerOff"]
-    assert state.car == board.Car()
+    assert state.car == cars.Car()
 
 
 def test_a_shorted_diode_draws_nothing(charging: Board) -> None:

@@ -148,7 +148,7 @@ def test_a_damaged_file_takes_its_write_ahead_log_along(file: Path) -> None:
     file.parent.mkdir()
     for suffix in ("", "-wal", "-shm"):
         file.with_name(file.name + suffix).write_text(suffix)
-    aside = database._move_aside(file)
+    aside = database.move_aside(file)
     assert {path.name.removeprefix(aside.name) for path in file.parent.iterdir()} == {"", "-wal", "-shm"}
 
 

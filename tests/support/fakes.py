@@ -40,14 +40,27 @@ class FakeMqtt:
 
     def __init__(self) -> None:
         self.published: list[Published] = []
+        self.connected = True
+        """While it is not, what is volatile is lost."""
         self._subscriptions: list[tuple[str, Inbox, Callable[[Message], None]]] = []
 
     def publish(
-        self, topic: str, payload: str, *, qos: int = 0, retain: bool = False, latest: bool = False
+        self,
+        topic: str,
+        payload: str,
+        *,
+        qos: int = 0,
+        retain: bool = False,
+        latest: bool = False,
+        volatile: bool = False,
     ) -> None:
+        if volatile and not self.connected:
+            return
         self.published.append(Published(topic, payload, qos, retain, latest))
 
-    def subscribe(self, topic: str, inbox: Inbox, handler: Callable[[Message], None]) -> None:
+    def subscribe(
+        self, topic: str, inbox: Inbox, handler: Callable[[Message], None], *, order: bool = True
+    ) -> None:
         self._subscriptions.append((topic, inbox, handler))
 
     def send(self, topic: str, payload: str) -> None:

@@ -25,6 +25,7 @@ from evse_daemon.framework.clock import VirtualClock
 from evse_daemon.framework.errors import Error
 from evse_daemon.framework.errors import Mapping as Place
 from evse_daemon.framework.interface import Command, Interface, Var
+from evse_daemon.framework.limit_source import LimitSource
 from evse_daemon.framework.module import Context, Module, Provides
 from evse_daemon.store.memory import MemoryJournal
 from tests.support.fakes import FakeJournal, FakeMqtt
@@ -83,6 +84,7 @@ class World:
         connections: Mapping[str, Sequence[Where]] | None = None,
         mapping: Place | None = None,
         impl_mappings: Mapping[str, Place] | None = None,
+        limit_source: LimitSource | None = None,
     ) -> M:
         """Constructs a module; call ``start`` when all are there, in whichever order they were added.
 
@@ -94,6 +96,7 @@ class World:
             connections: by requirement id, the implementations it is joined to.
             mapping: the EVSE and connector it belongs to.
             impl_mappings: the same for single implementations.
+            limit_source: what is expected of whoever sets limits at it.
         """
         assert module_id not in self.modules, f"there is a module {module_id} already"
         assert set(impl_options or {}) <= set(module_class.provides), "options of an unknown implementation"
@@ -112,6 +115,7 @@ class World:
             },
             mapping=mapping,
             implementation_mappings=dict(impl_mappings or {}),
+            limit_source=limit_source,
         )
         module = module_class(context)
         self.modules[module_id] = module

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+from collections.abc import Coroutine
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from evse_daemon.mqtt.dialects import DIALECTS
 from evse_daemon.mqtt.topics import Topics
 from evse_daemon.station import Station
 from evse_daemon.store import MemoryJournal
-from tests.support.fakes import FakeMqtt, Published
+from tests.support.fakes import FakeMqtt
 
 Row = dict[str, Any]
 
@@ -30,10 +31,25 @@ class RecordingMqtt(FakeMqtt):
         self._record = record
 
     def publish(
-        self, topic: str, payload: str, *, qos: int = 0, retain: bool = False, latest: bool = False
+        self,
+        topic: str,
+        payload: str,
+        *,
+        qos: int = 0,
+        retain: bool = False,
+        latest: bool = False,
+        volatile: bool = False,
     ) -> None:
-        self.published.append(Published(topic, payload, qos, retain, latest))
+        super().publish(topic, payload, qos=qos, retain=retain, latest=latest, volatile=volatile)
         self._record(topic, payload)
+
+
+class _Station(Station):
+    """A station without an event loop: a task of a module runs to the first place where it waits, and stays there."""
+
+    def _spawn(self, module_id: str, name: str, coroutine: Coroutine[Any, Any, None]) -> None:
+        coroutine.send(None)
+        self.waiting = [*getattr(self, "waiting", ()), coroutine]
 
 
 class VirtualStation:
@@ -44,7 +60,7 @@ class VirtualStation:
         self.clock = VirtualClock(dt.datetime(2026, 11, 21, 8, 24, tzinfo=dt.UTC))
         self.mqtt = RecordingMqtt(self._record)
         self.journal = journal or MemoryJournal()
-        self.station = Station(config, self.clock, self.journal, lambda _: None)
+        self.station = _Station(config, self.clock, self.journal, lambda _: None)
         self._topics = Topics(config.settings.mqtt_everest_prefix, config.settings.mqtt_external_prefix)
         self._dialect = DIALECTS[config.daemon.mqtt_dialect]
         self.station.build(self.mqtt)

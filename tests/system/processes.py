@@ -64,6 +64,7 @@ class Daemon:
         program: what is started.
         environ: further variables.
         output: where stdout and stderr go instead of into files.
+        stdin: what it reads.
     """
 
     def __init__(
@@ -74,6 +75,7 @@ class Daemon:
         program: Sequence[str] = PROGRAM,
         environ: Mapping[str, str] | None = None,
         output: int | IO[bytes] | None = None,
+        stdin: int = subprocess.DEVNULL,
     ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         number = len(list(folder.glob("*.out")))
@@ -84,7 +86,7 @@ class Daemon:
                 [*program, *arguments],
                 cwd=folder,
                 env=clean_environment(environ),
-                stdin=subprocess.DEVNULL,
+                stdin=stdin,
                 stdout=out if output is None else output,
                 stderr=err if output is None else output,
                 start_new_session=True,

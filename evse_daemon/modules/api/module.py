@@ -14,7 +14,8 @@ from evse_daemon.interfaces.ocpp import Ocpp
 from evse_daemon.interfaces.uk_random_delay import UkRandomDelay
 from evse_daemon.modules.api.evse import STATE_QOS, EvseApi
 from evse_daemon.modules.api.options import ApiOptions
-from evse_daemon.mqtt.topics import API_CONNECTORS, API_OCPP_CONNECTION_STATUS
+from evse_daemon.mqtt.topics import API_ACTIVE_ERRORS, API_CONNECTORS, API_OCPP_CONNECTION_STATUS
+from evse_daemon.types.error_history import ErrorObject, FilterArguments
 from evse_daemon.types.ocpp import ConnectionStatus
 
 PERIOD_S = 1.0
@@ -75,9 +76,18 @@ class API(Module):
     def _on_connection_status(self, status: ConnectionStatus) -> None:
         self._connection_status = "connected" if status.connected else "disconnected"
 
+    def _on_active_errors(self, errors: list[ErrorObject]) -> None:
+        text = json.dumps(
+            ErrorHistory.get_errors.result_to_jsonable(errors), separators=(",", ":"), sort_keys=True
+        )
+        self.mqtt.publish(API_ACTIVE_ERRORS, text, qos=STATE_QOS, latest=True)
+
     def _publish(self) -> None:
         for evse in self._evses:
             evse.publish_periodically()
         connectors = json.dumps([evse.evse for evse in self._evses])
         self.mqtt.publish(API_CONNECTORS, connectors, qos=STATE_QOS, latest=True)
         self.mqtt.publish(API_OCPP_CONNECTION_STATUS, self._connection_status, qos=STATE_QOS, latest=True)
+        if self.error_history is not None:
+            active = FilterArguments(state_filter="Active")
+            self.error_history.call(ErrorHistory.get_errors, active).then(self._on_active_errors)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Literal
+from typing import Any, Literal, assert_never
 
 from evse_daemon.framework.bus import Client
-from evse_daemon.framework.calls import CallError
+from evse_daemon.framework.calls import CallError, Deferred
 from evse_daemon.framework.clock import Timer
 from evse_daemon.framework.errors import Error
 from evse_daemon.framework.module import (
@@ -18,15 +18,17 @@ from evse_daemon.framework.module import (
     RequiresOptional,
 )
 from evse_daemon.framework.rate_limit import RateLimitedLog
+from evse_daemon.framework.redact import redacted
 from evse_daemon.interfaces.auth import Auth as AuthInterface
 from evse_daemon.interfaces.auth_token_provider import AuthTokenProvider
 from evse_daemon.interfaces.auth_token_validator import AuthTokenValidator
 from evse_daemon.interfaces.evse_manager import EvseManager
 from evse_daemon.interfaces.kvs import Kvs
 from evse_daemon.interfaces.reservation import Reservation as ReservationInterface
-from evse_daemon.modules.auth import state as auth_state
+from evse_daemon.modules.auth import effects, events
 from evse_daemon.modules.auth.handler import next_deadline_s, step
-from evse_daemon.modules.auth.tokens import redacted
+from evse_daemon.modules.auth.state import Evse as EvseState
+from evse_daemon.modules.auth.state import Settings, State
 from evse_daemon.types.authorization import (
     ProvidedIdToken,
     TokenValidationStatusMessage,
@@ -35,7 +37,8 @@ from evse_daemon.types.authorization import (
     WithdrawAuthorizationRequest,
     WithdrawAuthorizationResult,
 )
-from evse_daemon.types.evse_manager import Evse, SessionEvent, StopTransactionRequest
+from evse_daemon.types.base import JsonValue
+from evse_daemon.types.evse_manager import Connector, Evse, SessionEvent, StopTransactionRequest
 from evse_daemon.types.reservation import (
     Reservation,
     ReservationCheck,
@@ -73,11 +76,14 @@ class Auth(Module):
         self._ready = False
         self._timer: Timer | None = None
         self._timer_at_s: float | None = None
+        self._asked: dict[int, Deferred[Any]] = {}
+        """Who waits for an answer on a reservation, by ticket."""
+        self._tickets = 0
         self._seldom = RateLimitedLog(self.log)
 
     def init(self) -> None:
         options = self.options
-        settings = auth_state.Settings(
+        settings = Settings(
             connection_timeout_s=options.connection_timeout,
             selection=options.selection_algorithm,
             master_pass_group_id=options.master_pass_group_id,
@@ -86,8 +92,9 @@ class Auth(Module):
             plug_in_timeout_enabled=options.plug_in_timeout_enabled,
             validators=len(self.token_validator),
             validation_timeout_s=AuthTokenValidator.validate_token.timeout_s,
+            keeps_reservations=self.kvs is not None,
         )
-        self._state = auth_state.State(settings, tuple(auth_state.Evse() for _ in self.evse_manager))
+        self._state = State(settings, tuple(EvseState() for _ in self.evse_manager))
         self.main.handle(AuthInterface.set_connection_timeout, self._set_connection_timeout)
         self.main.handle(AuthInterface.set_master_pass_group_id, self._set_master_pass_group_id)
         self.main.handle(AuthInterface.withdraw_authorization, self._withdraw_authorization)
@@ -105,11 +112,11 @@ class Auth(Module):
         def session_event(event: SessionEvent) -> None:
             started = event.session_started
             car_connected = started is not None and started.reason == "EVConnected"
-            self._on(auth_state.EvseEvent(index, event.event, car_connected))
+            self._on(events.EvseEvent(index, event.event, car_connected, event.connector_id))
 
         def error_changed(error: Error) -> None:
             if error.type == INOPERATIVE:
-                self._on(auth_state.FaultChanged(index, error.active))
+                self._on(events.FaultChanged(index, error.active))
 
         client.subscribe(EvseManager.session_event, session_event)
         client.subscribe_lost(lambda: self._lost(index))
@@ -117,16 +124,37 @@ class Auth(Module):
             client.subscribe_errors(error_changed)
 
     def _lost(self, index: int) -> None:
-        self._on(auth_state.EvseLost(index))
+        self._on(events.EvseLost(index))
 
     def ready(self) -> None:
+        """Reservations from before a restart come first: until they are known no EVSE is given to a token."""
+        if self.kvs is None:
+            self._begin()
+            return
+
+        def loaded(entries: JsonValue) -> None:
+            self._on(events.Loaded(entries))
+            self._begin()
+
+        def failed(error: CallError) -> None:
+            self.log.error("reservations from before the restart cannot be read", reason=str(error))
+            self._begin()
+
+        self.kvs.call(Kvs.load, self._key).then(loaded, failed)
+
+    @property
+    def _key(self) -> str:
+        """EVerest's key of the reservations (ReservationHandler.cpp)."""
+        return f"reservation_{self.module_id}"
+
+    def _begin(self) -> None:
         for index, client in enumerate(self.evse_manager):
             self._ask_number(index, client)
         self._ready = True
 
     def _ask_number(self, index: int, client: Client[EvseManager]) -> None:
         def known(evse: Evse) -> None:
-            self._on(auth_state.EvseKnown(index, evse.id))
+            self._on(events.EvseKnown(index, evse.id, tuple(evse.connectors)))
 
         def unknown(error: CallError) -> None:
             number = client.mapping.evse if client.mapping is not None else index + 1
@@ -136,7 +164,7 @@ class Auth(Module):
                 assumed=number,
                 reason=str(error),
             )
-            self._on(auth_state.EvseKnown(index, number))
+            self._on(events.EvseKnown(index, number, (Connector(id=1),)))
 
         client.call(EvseManager.get_evse).then(known, unknown)
 
@@ -145,90 +173,155 @@ class Auth(Module):
     def _on_token(self, token: ProvidedIdToken) -> None:
         if not self._ready:
             self._seldom.warning(
-                "early", "a token came before the station was ready: ignored", token=redacted(token)
+                "early", "a token came before the station was ready: ignored", token=_shown(token)
             )
             return
-        self._on(auth_state.TokenProvided(token))
+        self._on(events.TokenProvided(token))
 
     def _on_result_update(self, update: ValidationResultUpdate) -> None:
-        self._on(auth_state.ResultUpdated(update.connector_id, update.validation_result))
+        self._on(events.ResultUpdated(update.connector_id, update.validation_result))
 
     def _set_connection_timeout(self, connection_timeout: int) -> None:
         settings = replace(self._state.settings, connection_timeout_s=connection_timeout)
-        self._on(auth_state.SettingsChanged(settings))
+        self._on(events.SettingsChanged(settings))
 
     def _set_master_pass_group_id(self, master_pass_group_id: str) -> None:
         settings = replace(self._state.settings, master_pass_group_id=master_pass_group_id)
-        self._on(auth_state.SettingsChanged(settings))
+        self._on(events.SettingsChanged(settings))
 
     def _withdraw_authorization(self, request: WithdrawAuthorizationRequest) -> WithdrawAuthorizationResult:
-        effects = self._on(auth_state.WithdrawRequested(request.evse_id, request.id_token))
-        return next(effect.result for effect in effects if isinstance(effect, auth_state.Reply))
-
-    def _reserve_now(self, request: Reservation) -> ReservationResult:
-        self._seldom.warning(
-            "reservation", "reservations are not supported", reservation_id=request.reservation_id
+        result: WithdrawAuthorizationResult = self._reply(
+            events.WithdrawRequested(request.evse_id, request.id_token)
         )
-        return "Rejected"
+        return result
 
-    def _cancel_reservation(self, reservation_id: int) -> bool:  # noqa: ARG002 - there is none
-        return False
+    def _reserve_now(self, request: Reservation) -> Deferred[ReservationResult]:
+        self.log.info(
+            "reservation asked for",
+            reservation_id=request.reservation_id,
+            evse=request.evse_id,
+            connector_type=request.connector_type,
+            token=redacted(request.id_token),
+            until=request.expiry_time,
+        )
+        ticket, answer = self._ticket()
+        self._on(events.ReserveRequested(request, ticket))
+        return answer
 
-    def _exists_reservation(self, request: ReservationCheck) -> ReservationCheckStatus:  # noqa: ARG002
-        return "NotReserved"
+    def _cancel_reservation(self, reservation_id: int) -> Deferred[bool]:
+        self.log.info("reservation cancelled", reservation_id=reservation_id)
+        ticket, answer = self._ticket()
+        self._on(events.CancelRequested(reservation_id, ticket))
+        return answer
+
+    def _ticket(self) -> tuple[int, Deferred[Any]]:
+        self._tickets += 1
+        answer: Deferred[Any] = Deferred()
+        self._asked[self._tickets] = answer
+        return self._tickets, answer
+
+    def _exists_reservation(self, request: ReservationCheck) -> ReservationCheckStatus:
+        result: ReservationCheckStatus = self._reply(events.ExistsRequested(request))
+        return result
+
+    def _reply(self, event: events.Event) -> Any:
+        """What a command answers at once."""
+        done = self._on(event)
+        return next(effect.result for effect in done if isinstance(effect, effects.Reply))
 
     # What goes out.
 
-    def _on(self, event: auth_state.Event) -> list[auth_state.Effect]:
-        self._state, effects = step(self._state, event, self.clock.now_s())
-        for effect in effects:
+    def _on(self, event: events.Event) -> list[effects.Effect]:
+        now_s, utc_s = self.clock.now_s(), self.clock.utc().timestamp()
+        self._state, done = step(self._state, event, now_s, utc_s)
+        for effect in done:
             self._run(effect)
         self._arm()
-        return effects
+        return done
 
-    def _run(self, effect: auth_state.Effect) -> None:
+    def _run(self, effect: effects.Effect) -> None:
         match effect:
-            case auth_state.Announce(token, status, messages):
-                self.log.info("token", status=status, token=redacted(token), evses=token.connectors)
+            case effects.Announce(token, status, messages):
+                self.log.info("token", status=status, token=_shown(token), evses=token.connectors)
                 message = TokenValidationStatusMessage(token=token, status=status, messages=list(messages))
                 self.main.publish(AuthInterface.token_validation_status, message)
-            case auth_state.Validate():
+            case effects.Validate():
                 self._validate(effect)
-            case auth_state.Authorize():
+            case effects.Authorize():
                 self._authorize(effect)
-            case auth_state.Stop():
+            case effects.Stop():
                 self._stop(effect)
-            case auth_state.Withdraw(index):
+            case effects.Withdraw(index):
                 self.evse_manager[index].call(EvseManager.withdraw_authorization)
-            case auth_state.Note(text, token, evse_id):
-                self._seldom.warning(text, text, token=redacted(token) if token else None, evse=evse_id)
-            case auth_state.Reply():
+            case effects.Mark():
+                self._mark(effect)
+            case effects.Unmark(index):
+                self.evse_manager[index].call(EvseManager.cancel_reservation)
+            case effects.Update(update):
+                self.log.info(
+                    "reservation", reservation_id=update.reservation_id, status=update.reservation_status
+                )
+                self.reservation.publish(ReservationInterface.reservation_update, update)
+            case effects.Store():
+                self._store(effect)
+            case effects.Answer(ticket, result):
+                self._asked.pop(ticket).resolve(result)
+            case effects.Note(text, token, evse_id):
+                self._seldom.warning(text, text, token=_shown(token) if token else None, evse=evse_id)
+            case effects.Reply():
                 pass  # answered by the command's handler
+            case _:
+                assert_never(effect)
 
-    def _validate(self, effect: auth_state.Validate) -> None:
+    def _validate(self, effect: effects.Validate) -> None:
         def validated(result: ValidationResult) -> None:
-            self._on(auth_state.Validated(effect.process, effect.validator, result))
+            self._on(events.Validated(effect.process, effect.validator, result))
 
         def failed(error: CallError) -> None:
-            self.log.warning("validation failed", token=redacted(effect.token), reason=str(error))
-            self._on(auth_state.Validated(effect.process, effect.validator, None))
+            self.log.warning("validation failed", token=_shown(effect.token), reason=str(error))
+            self._on(events.Validated(effect.process, effect.validator, None))
 
         self.token_validator[effect.validator].call(AuthTokenValidator.validate_token, effect.token).then(
             validated, failed
         )
 
-    def _authorize(self, effect: auth_state.Authorize) -> None:
+    def _authorize(self, effect: effects.Authorize) -> None:
         self.evse_manager[effect.evse].call(EvseManager.authorize_response, effect.token, effect.result).then(
             lambda _: self._answered(effect.process, effect.evse, accepted=True),
             lambda error: self._refused(effect.process, effect.evse, error),
         )
 
-    def _stop(self, effect: auth_state.Stop) -> None:
+    def _stop(self, effect: effects.Stop) -> None:
         request = StopTransactionRequest(reason=effect.reason, id_tag=effect.token)
         self.evse_manager[effect.evse].call(EvseManager.stop_transaction, request).then(
             lambda stopped: self._answered(effect.process, effect.evse, accepted=stopped),
             lambda error: self._refused(effect.process, effect.evse, error),
         )
+
+    def _mark(self, effect: effects.Mark) -> None:
+        def answered(accepted: bool) -> None:
+            self._on(events.MarkAnswered(effect.evse, effect.reservation_id, accepted))
+
+        def failed(error: CallError) -> None:
+            self.log.warning(
+                "an EVSE cannot be reserved",
+                evse_manager=self.evse_manager[effect.evse].module_id,
+                reason=str(error),
+            )
+            answered(accepted=False)
+
+        self.evse_manager[effect.evse].call(EvseManager.reserve, effect.reservation_id).then(answered, failed)
+
+    def _store(self, effect: effects.Store) -> None:
+        def stored(_: None) -> None:
+            self._on(events.Stored(effect.number, succeeded=True))
+
+        def failed(error: CallError) -> None:
+            self.log.error("reservations are not stored", reason=str(error))
+            self._on(events.Stored(effect.number, succeeded=False))
+
+        assert self.kvs is not None
+        self.kvs.call(Kvs.store, self._key, effect.entries).then(stored, failed)
 
     def _refused(self, process: int | None, index: int, error: CallError) -> None:
         self.log.warning(
@@ -238,7 +331,7 @@ class Auth(Module):
 
     def _answered(self, process: int | None, index: int, *, accepted: bool) -> None:
         if process is not None:
-            self._on(auth_state.Answered(process, index, accepted))
+            self._on(events.Answered(process, index, accepted))
 
     def _arm(self) -> None:
         """One timer, for the next deadline of the state."""
@@ -254,4 +347,8 @@ class Auth(Module):
 
     def _time_passed(self) -> None:
         self._timer_at_s = None
-        self._on(auth_state.TimePassed())
+        self._on(events.TimePassed())
+
+
+def _shown(token: ProvidedIdToken) -> str:
+    return redacted(token.id_token.value)

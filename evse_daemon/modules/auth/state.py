@@ -1,4 +1,4 @@
-"""What Auth knows, what can happen to it and what it can have done; no decisions.
+"""What Auth knows; no decisions.
 
 EVSEs are named by their place in the configuration (``evse``), which never changes; the numbers that tokens and
 other modules use for them (``evse_id``) are what EvseManager's get_evse says.
@@ -9,15 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
-from evse_daemon.types.authorization import (
-    IdToken,
-    ProvidedIdToken,
-    TokenValidationStatus,
-    ValidationResult,
-    WithdrawAuthorizationResult,
-)
-from evse_daemon.types.evse_manager import SessionEventEnum, StopTransactionReason
-from evse_daemon.types.text_message import MessageContent
+from evse_daemon.modules.auth.effects import Effect
+from evse_daemon.modules.auth.reservation_table import Held
+from evse_daemon.types.authorization import IdToken, ProvidedIdToken, ValidationResult
+from evse_daemon.types.evse_manager import Connector
 
 Selection = Literal["FindFirst", "PlugEvents", "PlugEventsLIFO"]
 
@@ -36,6 +31,12 @@ class Settings:
     validation_timeout_s: float = 90.0
     request_timeout_s: float = 10.0
     """How long an EvseManager may take to answer."""
+    mark_timeout_s: float = 5.0
+    """How long it may take to be marked as reserved; with the next less than reserve_now may take."""
+    store_timeout_s: float = 4.0
+    """How long the store may take, before it is said that a reservation is made all the same."""
+    keeps_reservations: bool = False
+    """A kvs is connected, which has them after a restart."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +53,9 @@ class Evse:
 
     evse_id: int | None = None
     """None until it is known; no token is for this EVSE before."""
-    enabled: bool = True
+    connectors: tuple[Connector, ...] = (Connector(id=1),)
+    disabled: frozenset[int] = frozenset()
+    """Connectors that are out of service."""
     faulted: bool = False
     lost: bool = False
     """Its module has failed for good."""
@@ -67,6 +70,19 @@ class Evse:
     """When the authorization is taken back unless a transaction starts before."""
     plug_in_ends_s: float | None = None
     """When a token must have been presented."""
+    marked: int | None = None
+    """The reservation that the EVSE was told, -1 for any of the station's; None where it was told that there is none."""
+    mark_refused: bool = False
+    """It does not take the mark as it is now; after its next event it is asked again."""
+    marks_due: int = 0
+    """Its answers to marks that are still to come."""
+    starts_due: int = 0
+    """Its ReservationStart that are still to come; a ReservationEnd before them is of an older reservation."""
+
+    @property
+    def enabled(self) -> bool:
+        """One of its connectors is in service."""
+        return any(connector.id not in self.disabled for connector in self.connectors)
 
     @property
     def referable(self) -> bool:
@@ -85,6 +101,15 @@ class Evse:
             and self.identifier is None
         )
 
+    @property
+    def vacant(self) -> bool:
+        """Nobody has it or stands before it: whoever comes next may find it free."""
+        return self.available and not self.plugged_in
+
+    def offers(self) -> tuple[Connector, ...]:
+        """The connectors that are in service."""
+        return () if self.faulted else tuple(c for c in self.connectors if c.id not in self.disabled)
+
 
 @dataclass(frozen=True, slots=True)
 class Process:
@@ -97,12 +122,26 @@ class Process:
     """The EVSEs that it may be for."""
     validator: int = 0
     """Which one is asked."""
+    answers: tuple[ValidationResult, ...] = ()
+    """What the validators have said so far, in their order."""
     result: ValidationResult | None = None
-    """The answer that is being acted on, or the last refusal."""
+    """The answer that is being acted on."""
+    used: Held | None = None
+    """The reservation that is used up by it."""
     pending: frozenset[int] = frozenset()
     """The EVSEs that have not answered yet."""
     stopped: tuple[int, ...] = ()
     """The EVSEs that did stop."""
+
+
+@dataclass(frozen=True, slots=True)
+class Untold:
+    """What is said when the store has the reservations as they are by then."""
+
+    number: int
+    """Of the order to the store."""
+    deadline_s: float
+    effects: tuple[Effect, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,160 +153,14 @@ class State:
     (not so in EVerest): its driver presents the card again."""
     processes: dict[int, Process] = field(default_factory=dict)
     next_process: int = 1
-
-
-# Events: what happens.
-
-
-@dataclass(frozen=True, slots=True)
-class TokenProvided:
-    token: ProvidedIdToken
-
-
-@dataclass(frozen=True, slots=True)
-class Validated:
-    """A validator's answer; None where it failed or did not answer in time."""
-
-    process: int
-    validator: int
-    result: ValidationResult | None
-
-
-@dataclass(frozen=True, slots=True)
-class Answered:
-    """An EvseManager took the authorization or stopped the transaction, or did not."""
-
-    process: int
-    evse: int
-    accepted: bool
-
-
-@dataclass(frozen=True, slots=True)
-class EvseKnown:
-    evse: int
-    evse_id: int
-
-
-@dataclass(frozen=True, slots=True)
-class EvseEvent:
-    evse: int
-    event: SessionEventEnum
-    car_connected: bool = False
-    """Of SessionStarted: a car is the reason, not a token."""
-
-
-@dataclass(frozen=True, slots=True)
-class FaultChanged:
-    evse: int
-    faulted: bool
-
-
-@dataclass(frozen=True, slots=True)
-class EvseLost:
-    evse: int
-
-
-@dataclass(frozen=True, slots=True)
-class ResultUpdated:
-    """A validator's later answer on the token of an EVSE."""
-
-    evse_id: int
-    result: ValidationResult
-
-
-@dataclass(frozen=True, slots=True)
-class WithdrawRequested:
-    evse_id: int | None = None
-    token: IdToken | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class SettingsChanged:
-    settings: Settings
-
-
-@dataclass(frozen=True, slots=True)
-class TimePassed:
-    """The deadline that ``next_deadline_s`` named was reached."""
-
-
-Event = (
-    TokenProvided
-    | Validated
-    | Answered
-    | EvseKnown
-    | EvseEvent
-    | FaultChanged
-    | EvseLost
-    | ResultUpdated
-    | WithdrawRequested
-    | SettingsChanged
-    | TimePassed
-)
-
-
-# Effects: what is to be done.
-
-
-@dataclass(frozen=True, slots=True)
-class Announce:
-    """Publish token_validation_status."""
-
-    token: ProvidedIdToken
-    status: TokenValidationStatus
-    messages: tuple[MessageContent, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Validate:
-    """Ask a validator; the answer is a Validated."""
-
-    process: int
-    validator: int
-    token: ProvidedIdToken
-
-
-@dataclass(frozen=True, slots=True)
-class Authorize:
-    """Hand a token over to an EvseManager; with a process, what comes of it is an Answered."""
-
-    evse: int
-    token: ProvidedIdToken
-    result: ValidationResult
-    process: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Stop:
-    """Have a transaction stopped; with a process, what comes of it is an Answered."""
-
-    evse: int
-    reason: StopTransactionReason
-    token: ProvidedIdToken | None = None
-    process: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Withdraw:
-    """Take an authorization back."""
-
-    evse: int
-
-
-@dataclass(frozen=True, slots=True)
-class Reply:
-    """What withdraw_authorization answers."""
-
-    result: WithdrawAuthorizationResult
-
-
-@dataclass(frozen=True, slots=True)
-class Note:
-    """A line for the log."""
-
-    text: str
-    token: ProvidedIdToken | None = None
-    evse_id: int | None = None
-
-
-Effect = Announce | Validate | Authorize | Stop | Withdraw | Reply | Note
+    reservations: tuple[Held, ...] = ()
+    """In the order in which they were made."""
+    recheck_s: float | None = None
+    """When the time of day is compared with the reservations' ends; it may be set meanwhile."""
+    stores: int = 0
+    """Orders to the store so far."""
+    settled: int = 0
+    """Those of them that it has answered."""
+    unstored: bool = False
+    """The last order to the store failed."""
+    untold: tuple[Untold, ...] = ()

@@ -8,16 +8,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from evse_daemon.modules.auth.state import (
-    Announce,
-    Authorize,
-    Identifier,
-    Note,
-    Process,
-    Stop,
-    Validate,
-    Withdraw,
-)
+from evse_daemon.modules.auth.effects import Announce, Authorize, Note, Stop, Validate, Withdraw
+from evse_daemon.modules.auth.reserved_evses import hopeless, is_reserved, usable
+from evse_daemon.modules.auth.reserving import give_back, use
+from evse_daemon.modules.auth.state import Identifier, Process
 from evse_daemon.modules.auth.tokens import same_token, same_value, with_place
 from evse_daemon.modules.auth.work import Work
 from evse_daemon.types.authorization import AuthorizationStatus, IdToken, ProvidedIdToken, ValidationResult
@@ -35,7 +29,7 @@ def presented(work: Work, token: ProvidedIdToken) -> None:
     if token.authorization_type == "RFID":
         for index in evses:
             evse = work.evses[index]
-            if evse.transaction_active and evse.identifier and _opens(evse.identifier, token):
+            if evse.transaction_active and evse.identifier and _opens(evse.identifier, token.id_token):
                 _stop_or_reauthorize(work, work.new_process(token, evses), index)
                 return
     may_stop = work.settings.master_pass_group_id or any(
@@ -43,6 +37,9 @@ def presented(work: Work, token: ProvidedIdToken) -> None:
     )
     if not evses or (not may_stop and not work.available(evses)):
         work.do(Announce(token, "Rejected"), Note("no EVSE is available for the token", token))
+        return
+    if not may_stop and hopeless(work, evses, token):
+        work.do(Announce(token, "Rejected"), Note("all EVSEs are reserved for others than the token", token))
         return
     process_id = work.new_process(token, evses)
     if token.prevalidated:
@@ -78,87 +75,139 @@ def _in_process(work: Work, token: ProvidedIdToken, evses: tuple[int, ...]) -> b
     )
 
 
-def _opens(identifier: Identifier, token: ProvidedIdToken) -> bool:
+def _opens(identifier: Identifier, token: IdToken) -> bool:
     """Whether a token ends the transaction that another began, as itself or as its parent."""
-    if same_value(identifier.token.id_token, token.id_token):
+    if same_value(identifier.token.id_token, token):
         return True
-    return identifier.parent is not None and same_value(identifier.parent, token.id_token)
+    return identifier.parent is not None and same_value(identifier.parent, token)
 
 
 # A validator has answered.
 
 
 def validated(work: Work, process_id: int, process: Process, result: ValidationResult | None) -> None:
-    """Acts on the first answer that leads anywhere, else asks the next validator.
+    """Acts on the first acceptance that leads anywhere; asks the next validator as long as one may.
 
-    EVerest asks all of them before it acts on any; so a slow one there delays a token that another knows.
+    EVerest asks all of them before it acts on any: a slow one there delays a token that another knows. Here the others
+    are waited for only where one of them may name a group whose transaction is to be stopped rather than begun.
     """
     if result is None:
         result = ValidationResult(authorization_status="Unknown", tariff_messages=[])
-    if result.authorization_status == "Accepted":
-        refusal = _use(work, process_id, process, result)
-        if refusal is None:
-            return
-        result = result.model_copy(update={"authorization_status": refusal})
-    following = process.validator + 1
-    if following < work.settings.validators and not process.token.prevalidated:
-        deadline_s = work.now_s + work.settings.validation_timeout_s
-        work.processes[process_id] = replace(
-            process, validator=following, deadline_s=deadline_s, result=result
-        )
-        work.do(Validate(process_id, following, process.token))
+    process = replace(process, answers=(*process.answers, result))
+    work.processes[process_id] = process
+    accepted = result.authorization_status == "Accepted"
+    if accepted and _stop_by_group(work, process_id, process, result):
         return
+    more = len(process.answers) < work.settings.validators and not process.token.prevalidated
+    refused: ValidationResult | None = None
+    if not more or (accepted and not _another_may_stop(work, process)):
+        for answer in process.answers:
+            if answer.authorization_status != "Accepted":
+                continue
+            refusal = _start(work, process_id, process, answer)
+            if refusal is None:
+                return
+            refused = answer.model_copy(update={"authorization_status": refusal})
+    if more:
+        deadline_s = work.now_s + work.settings.validation_timeout_s
+        asked = len(process.answers)
+        work.processes[process_id] = replace(process, validator=asked, deadline_s=deadline_s)
+        work.do(Validate(process_id, asked, process.token))
+        return
+    _reject(work, process_id, process, refused)
+
+
+def _reject(work: Work, process_id: int, process: Process, refused: ValidationResult | None) -> None:
+    """No validator's answer lets the token charge; ``refused`` is an acceptance that cannot be used here and now."""
     if process.token.connectors is not None:
         # Plug & Charge: the car waits for this EVSE's answer, a refusal too.
-        for index in process.evses:
-            work.do(Authorize(index, process.token, result))
+        told: tuple[int, ...] = process.evses
+    else:
+        cars = [index for index in work.plug_ins if index in process.evses]
+        told = tuple((cars or work.available(process.evses))[:1]) if refused is not None else ()
+    result = refused or process.answers[-1]
+    for index in told:
+        work.do(Authorize(index, process.token, result))
     work.finish(process_id, "Rejected")
 
 
-def _use(
-    work: Work, process_id: int, process: Process, result: ValidationResult
-) -> AuthorizationStatus | None:
-    """Acts on an accepted token; says why where it cannot be used here.
+def _stop_by_group(work: Work, process_id: int, process: Process, result: ValidationResult) -> bool:
+    """Stops what the token's group stops, or may not begin beside; False where it is for none of that.
 
     A master pass stops transactions also while an EVSE is free, as the option's description promises; EVerest then
     refuses it unless prioritize_authorization_over_stopping_transaction is off.
     """
     parent = result.parent_id_token
+    if parent is None:
+        return False
     group = work.settings.master_pass_group_id
-    is_master = bool(group) and parent is not None and parent.value.casefold() == group.casefold()
     evses = tuple(index for index in process.evses if work.evses[index].referable)
-    available = work.available(evses)
-    if is_master:
-        _stop_all(work, process_id, evses)
-        return None
-    if parent is not None and not (work.settings.prioritize_authorization and available):
-        for index in evses:
-            identifier = work.evses[index].identifier
-            if identifier is None or identifier.parent is None or not same_value(identifier.parent, parent):
-                continue
-            if work.evses[index].transaction_active:
-                _stop_or_reauthorize(work, process_id, index)
-            else:
-                # Its group has been given this EVSE already. EVerest leaves it at Processing for ever.
-                work.finish(process_id, "Rejected")
-            return None
-    if not available:
+    if group and parent.value.casefold() == group.casefold():
+        _stop_all(work, process_id, evses, parent)
+        return True
+    if not _stops_before_it_starts(work, evses):
+        return False
+    theirs = [index for index in evses if _of_group(work, index, parent)]
+    active = [index for index in theirs if work.evses[index].transaction_active]
+    if active:
+        _stop_or_reauthorize(work, process_id, active[0])
+    elif theirs:
+        # Its group has been given this EVSE already. EVerest leaves it at Processing for ever.
+        work.finish(process_id, "Rejected")
+    return bool(theirs)
+
+
+def _stops_before_it_starts(work: Work, evses: tuple[int, ...]) -> bool:
+    return not work.settings.prioritize_authorization or not work.available(evses)
+
+
+def _another_may_stop(work: Work, process: Process) -> bool:
+    """A later validator may know of a group, and there is something that a group could stop."""
+    if not _stops_before_it_starts(work, process.evses):
+        return False
+    known = (work.evses[index] for index in process.evses)
+    return any(
+        evse.transaction_active
+        and evse.identifier is not None
+        and (evse.identifier.parent is not None or bool(work.settings.master_pass_group_id))
+        for evse in known
+    )
+
+
+def _of_group(work: Work, index: int, parent: IdToken) -> bool:
+    """An EVSE was given to a group, or to the token that it is named for."""
+    identifier = work.evses[index].identifier
+    return identifier is not None and _opens(identifier, parent)
+
+
+def _start(
+    work: Work, process_id: int, process: Process, result: ValidationResult
+) -> AuthorizationStatus | None:
+    """Gives an accepted token a place, or lets it wait for one; says why where it may have none."""
+    parent = result.parent_id_token
+    if not work.available(process.evses):
         work.finish(process_id, "Rejected")
         return None
-    permitted = [
+    permitted = tuple(
         index
-        for index in evses
-        if work.evses[index].identifier is None
+        for index in process.evses
+        if work.evses[index].referable
+        and work.evses[index].identifier is None
         and (result.evse_ids is None or work.evses[index].evse_id in result.evse_ids)
-    ]
+    )
     if not permitted:
         return "NotAtThisLocation"
+    open_to_it = _usable(work, permitted, process.token, parent)
+    cars = [index for index in work.plug_ins if index in work.available(permitted)]
+    if not open_to_it or (cars and not set(cars).intersection(open_to_it)):
+        # With its car before an EVSE that is reserved for others, a driver is not given another EVSE.
+        return "NotAtThisTime"
     announced = process.token.model_copy(update={"parent_id_token": parent or process.token.parent_id_token})
     work.do(Announce(announced, "Accepted", tuple(result.tariff_messages)))
     waiting = replace(
         process,
         phase="selecting",
-        evses=tuple(permitted),
+        evses=permitted,
         result=result,
         deadline_s=work.now_s + work.settings.connection_timeout_s,
     )
@@ -173,29 +222,44 @@ def _use(
 def select(work: Work, process_id: int, process: Process, result: ValidationResult) -> None:
     """Gives the token to an EVSE, or leaves it waiting for a car to be plugged in.
 
-    Where there is only one EVSE to choose, nothing is waited for.
+    Where there is only one EVSE to choose, nothing is waited for. An EVSE that is reserved for this token comes first,
+    one that is reserved for others never (EVerest chooses first, and refuses the token if it has chosen wrongly).
     """
-    candidates = work.available(process.evses)
+    candidates = _usable(work, process.evses, process.token, result.parent_id_token)
     waiting = [index for index in work.plug_ins if index in candidates]
-    chosen: int | None = None
-    if work.settings.selection == "PlugEventsLIFO" and waiting:
-        chosen = waiting[-1]
-    elif waiting:
-        chosen = waiting[0]
-    elif candidates and (work.settings.selection == "FindFirst" or len(process.evses) == 1):
-        chosen = candidates[0]
-    if chosen is None:
+    if work.settings.selection == "PlugEventsLIFO":
+        waiting.reverse()
+    if not waiting and (work.settings.selection == "FindFirst" or len(process.evses) == 1):
+        waiting = candidates
+    if not waiting:
         return
+    own = [index for index in waiting if is_reserved(work, index)]
+    chosen = (own or waiting)[0]
+    reservation = usable(work, chosen, process.token, _value(result.parent_id_token))[1]
+    use(work, chosen, reservation)
+    if reservation is not None:
+        result = result.model_copy(update={"reservation_id": reservation.reservation_id})
     token = with_place(process.token, work.evse_id(chosen), result.parent_id_token)
     _give(work, chosen, Identifier(token, result.parent_id_token))
     work.processes[process_id] = replace(
         process,
         phase="authorizing",
         token=token,
+        result=result,
+        used=reservation,
         pending=frozenset({chosen}),
         deadline_s=work.now_s + work.settings.request_timeout_s,
     )
     work.do(Authorize(chosen, token, result, process_id))
+
+
+def _usable(work: Work, evses: tuple[int, ...], token: ProvidedIdToken, parent: IdToken | None) -> list[int]:
+    """The EVSEs where the token may start a session now."""
+    return [index for index in work.available(evses) if usable(work, index, token, _value(parent))[0]]
+
+
+def _value(token: IdToken | None) -> str | None:
+    return None if token is None else token.value
 
 
 def _give(work: Work, index: int, identifier: Identifier) -> None:
@@ -217,6 +281,7 @@ def answered(work: Work, process_id: int, index: int, accepted: bool) -> None:
         else:
             work.change(index, identifier=None, authorization_ends_s=None)
             work.do(Withdraw(index))
+            give_back(work, index, process.used)
             work.finish(process_id, "Rejected")
         return
     process = replace(
@@ -244,10 +309,10 @@ def _stop_or_reauthorize(work: Work, process_id: int, index: int) -> None:
         work.finish(process_id, "UsedToReauthorize")
 
 
-def _stop_all(work: Work, process_id: int, evses: tuple[int, ...]) -> None:
+def _stop_all(work: Work, process_id: int, evses: tuple[int, ...], group: IdToken) -> None:
     active = tuple(index for index in evses if work.evses[index].transaction_active)
     if active:
-        _stop(work, process_id, active, "MasterPass", None)
+        _stop(work, process_id, active, "MasterPass", group)
     else:
         work.finish(process_id, "Rejected")
 

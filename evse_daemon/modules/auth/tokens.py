@@ -1,11 +1,8 @@
-"""Comparing tokens, and naming them in logs without giving them away."""
+"""Comparing tokens, and saying where one was used."""
 
 from __future__ import annotations
 
 from evse_daemon.types.authorization import IdToken, ProvidedIdToken
-
-_SHOWN = 3
-"""Characters of a token that a log may show."""
 
 
 def same_value(one: IdToken, other: IdToken) -> bool:
@@ -16,12 +13,6 @@ def same_value(one: IdToken, other: IdToken) -> bool:
 def same_token(one: IdToken, other: IdToken) -> bool:
     """Whether two tokens are the same, type included."""
     return one.type == other.type and same_value(one, other)
-
-
-def redacted(token: ProvidedIdToken | IdToken) -> str:
-    """A token for a log: its last characters, enough to tell two cards apart and too few to copy one."""
-    value = token.id_token.value if isinstance(token, ProvidedIdToken) else token.value
-    return f"…{value[-_SHOWN:]}" if len(value) > 2 * _SHOWN else "…"
 
 
 def with_place(token: ProvidedIdToken, evse_id: int, parent: IdToken | None) -> ProvidedIdToken:

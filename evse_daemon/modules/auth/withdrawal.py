@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from evse_daemon.modules.auth.state import Announce, Process, Reply, Stop, Withdraw
+from evse_daemon.modules.auth.effects import Announce, Reply, Stop, Withdraw
+from evse_daemon.modules.auth.state import Process
 from evse_daemon.modules.auth.tokens import same_token
 from evse_daemon.modules.auth.work import Work
 from evse_daemon.types.authorization import IdToken

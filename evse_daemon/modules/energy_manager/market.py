@@ -1,138 +1,160 @@
 """Shares what the fuses let through among the EVSEs: nobody gets more than any node on its path has left.
 
-As in EVerest (reference evse-manager.md §9.2): in a first round each EVSE takes its smallest useful current, all or
-nothing; after it each takes a slice in turn until nothing is left. What is sold to an EVSE counts on every node from
-the root down to it, per phase, whatever number of phases it uses. EVSEs with a car take their turn first.
+As in EVerest (reference evse-manager.md §9.2): first each EVSE takes its least useful current, all or nothing, then
+they grow. What an EVSE gets counts on every node from the root down to it, per phase, whatever number of phases it
+uses, and in watt on the phases that it may use. EVSEs with a car come before those without.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
 
-from evse_daemon.modules.energy_manager.tree import Node, Tree
-from evse_daemon.types.energy import EvseState, IntegerWithSource, LimitsRes, NumberWithSource
-
-MAX_ROUNDS = 100
-"""Bounds the work of one sharing, as in EVerest."""
-
-ROUNDING_A = 1e-9
-"""Less than this is nothing."""
-
-WITHOUT_CAR: tuple[EvseState, ...] = ("Unplugged", "Disabled", "Finished")
+from evse_daemon.modules.energy_manager import phases as phase_policy
+from evse_daemon.modules.energy_manager.filling import SAME_A, Share, fill
+from evse_daemon.modules.energy_manager.phases import Choice, Memory, Policy, Wish
+from evse_daemon.modules.energy_manager.tree import Node
+from evse_daemon.types.energy import IntegerWithSource, LimitsRes, NumberWithSource
 
 
 @dataclass(frozen=True, slots=True)
 class Terms:
     """How the market works."""
 
-    slice_a: float = 0.5
     nominal_voltage_v: float = 230.0
+    policy: Policy = field(default_factory=Policy)
 
 
-@dataclass(frozen=True, slots=True)
-class Grant:
+class Grant(NamedTuple):
     """What an EVSE gets."""
 
     current_a: float
     power_w: float
     """What that is at the nominal voltage on all phases that it may use."""
+    phases: IntegerWithSource
     limits: LimitsRes
 
 
-def share(tree: Tree, terms: Terms) -> dict[str, Grant]:
-    """What each EVSE of the tree gets, by uuid; adds it to what is sold on the nodes."""
-    buyers = [_Buyer(node, terms) for node in tree.evses]
-    buyers.sort(key=lambda buyer: buyer.node.request.evse_state in WITHOUT_CAR)
-    buying = [buyer for buyer in buyers if buyer.buy_minimum()]
-    for rounds_left in range(MAX_ROUNDS - 1, 0, -1):
-        if len(buying) == 1:
-            # Whoever is alone need not take turns.
-            buying[0].buy_slice(rounds_left * terms.slice_a)
-            break
-        buying = [buyer for buyer in buying if buyer.buy_slice(terms.slice_a)]
-    return {buyer.node.uuid: buyer.grant() for buyer in buyers}
+@dataclass(slots=True)
+class Sale:
+    """What a sharing has come to, by uuid."""
+
+    shares: dict[str, Share] = field(default_factory=dict)
+    phases: dict[str, IntegerWithSource] = field(default_factory=dict)
+    memories: dict[str, Memory] = field(default_factory=dict)
+    """Of the phases of those who were asked."""
 
 
-class _Buyer:
-    def __init__(self, node: Node, terms: Terms) -> None:
-        self.node = node
-        self.bought_a = 0.0
-        self._min_a = max(above.bounds.min_current_a for above in node.path)
-        limited = [above.bounds.phases for above in node.path if above.bounds.phases is not None]
-        self._phases = min((limit.value for limit in limited), default=3)
-        self._phase_source = _joined(limit.source for limit in limited if limit.value == self._phases)
-        self._phases_limited = bool(limited)
-        self._power_per_a = self._phases * terms.nominal_voltage_v
-        self._limits_a = [
-            (above, above.bounds.current.value) for above in node.path if above.bounds.current is not None
-        ]
-        self._limits_w = [
-            (above, above.bounds.power.value)
-            for above in node.path
-            if above.bounds.power is not None and self._power_per_a > 0
-        ]
-
-    def buy_minimum(self) -> bool:
-        """Takes the smallest useful current, if there is that much; False where there is not."""
-        if self._phases <= 0 or not self._limits_a or self._left_a() < self._min_a - ROUNDING_A:
-            return False
-        self._buy(self._min_a)
-        return True
-
-    def buy_slice(self, slice_a: float) -> bool:
-        """Takes a slice or what is left of one; False when nothing is left."""
-        amount_a = min(slice_a, self._left_a())
-        if amount_a <= ROUNDING_A:
-            return False
-        self._buy(amount_a)
-        return True
-
-    def grant(self) -> Grant:
-        power_w = self.bought_a * self._power_per_a
-        binding = [(left_a, source) for above in self.node.path for left_a, source in self._left_at(above)]
-        least_a = min((left_a for left_a, _ in binding), default=0.0)
-        source = _joined(source for left_a, source in binding if left_a <= least_a + ROUNDING_A)
-        bought = self.bought_a > 0
-        has_power = any(above.bounds.power is not None for above in self.node.path)
-        return Grant(
-            self.bought_a,
-            power_w,
-            LimitsRes(
-                ac_max_current_A=NumberWithSource(value=self.bought_a, source=source),
-                ac_max_phase_count=IntegerWithSource(value=self._phases, source=self._phase_source)
-                if bought and self._phases_limited
-                else None,
-                total_power_W=NumberWithSource(value=power_w, source=source) if has_power else None,
-            ),
-        )
-
-    def _buy(self, amount_a: float) -> None:
-        self.bought_a += amount_a
-        for above in self.node.path:
-            above.sold_a += amount_a
-            above.sold_w += amount_a * self._power_per_a
-
-    def _left_a(self) -> float:
-        left_a = math.inf
-        for node, limit_a in self._limits_a:
-            left_a = min(left_a, limit_a - node.sold_a)
-        for node, limit_w in self._limits_w:
-            left_a = min(left_a, (limit_w - node.sold_w) / self._power_per_a)
-        return left_a
-
-    def _left_at(self, node: Node) -> list[tuple[float, str]]:
-        """What a node has left, in A, by each of its limits, with the limit's source."""
-        left: list[tuple[float, str]] = []
-        if node.bounds.current is not None:
-            left.append((node.bounds.current.value - node.sold_a, node.bounds.current.source))
-        if node.bounds.power is not None and self._power_per_a > 0:
-            left_w = node.bounds.power.value - node.sold_w
-            left.append((left_w / self._power_per_a, node.bounds.power.source))
-        return left
+def wish_of(node: Node) -> Wish:
+    """What an EVSE can do on its way to the root; the sources of equal limits are joined, from the root down."""
+    most = [above.bounds.phases for above in node.path if above.bounds.phases is not None]
+    least = [above.bounds.min_phases for above in node.path if above.bounds.min_phases is not None]
+    return Wish(
+        _merged(most, min(limit.value for limit in most)) if most else phase_policy.UNKNOWN,
+        _merged(least, max(limit.value for limit in least)) if least else phase_policy.UNKNOWN,
+        node.bounds.active_phases,
+        max(above.bounds.min_current_a for above in node.path),
+        node.bounds.can_switch,
+    )
 
 
-def _joined(sources: Iterable[str]) -> str:
-    """The sources of equal limits, from the root down, each once."""
+def share_out(
+    queues: Sequence[Sequence[Node]],
+    resting: frozenset[str],
+    memories: Mapping[str, Memory],
+    terms: Terms,
+    now_s: float | None,
+) -> Sale:
+    """Shares among EVSEs; uses up what is left on the nodes.
+
+    Args:
+        queues: those of the first are content before those of the next get anything; who is first in a queue takes
+            the least useful current first.
+        resting: who gets nothing this time.
+        memories: of the phases, by uuid.
+        terms: how.
+        now_s: monotonic; None for a forecast.
+    """
+    sale = Sale()
+    for queue in queues:
+        growing: list[Share] = []
+        for node in queue:
+            wish = wish_of(node)
+            choice = _choose(node, wish, memories.get(node.uuid), terms, now_s)
+            if choice.memory is not None:
+                sale.memories[node.uuid] = choice.memory
+            share, phases = (
+                Share(node, choice.phases.value, wish.min_current_a, terms.nominal_voltage_v),
+                choice.phases,
+            )
+            if not node.shut and node.uuid not in resting:
+                bought = share.take_least()
+                if not bought and choice.may_fall_back and 0 < wish.least.value < share.phases:
+                    single = Share(node, wish.least.value, wish.min_current_a, terms.nominal_voltage_v)
+                    bought = single.take_least()
+                    if bought:
+                        share = single
+                        phases = IntegerWithSource(value=single.phases, source=phase_policy.TOO_LITTLE)
+                if bought:
+                    growing.append(share)
+            sale.shares[node.uuid], sale.phases[node.uuid] = share, phases
+        fill(growing)
+    return sale
+
+
+def _choose(node: Node, wish: Wish, memory: Memory | None, terms: Terms, now_s: float | None) -> Choice:
+    room_w = [above.watts.left for above in node.path if above.watts is not None]
+    if memory is None or now_s is not None:
+        memory = phase_policy.seen(memory, wish.active, terms.policy, now_s or 0.0)
+    return phase_policy.choose(
+        terms.policy, memory, wish, min(room_w, default=None), terms.nominal_voltage_v, now_s
+    )
+
+
+def grant(share: Share, phases: IntegerWithSource, terms: Terms, source: str = "") -> Grant:
+    """A share as it is told to its EVSE.
+
+    Args:
+        share: what it gets.
+        phases: on how many phases.
+        terms: of the sharing.
+        source: what limits it; empty for the limits on its way that leave the least.
+    """
+    node = share.node
+    power_w = share.current_a * share.phases * terms.nominal_voltage_v
+    source = source or node.shut or _binding(share)
+    has_power = any(above.watts is not None for above in node.path)
+    has_current = any(above.amperes is not None for above in node.path)
+    got = share.current_a > SAME_A
+    limits = LimitsRes(
+        ac_max_current_A=NumberWithSource(value=share.current_a, source=source)
+        if has_current or not has_power
+        else None,
+        ac_max_phase_count=phases if got and has_current else None,
+        total_power_W=NumberWithSource(value=power_w, source=source) if has_power else None,
+    )
+    return Grant(share.current_a, power_w, phases, limits)
+
+
+def _binding(share: Share) -> str:
+    """The sources of the limits on the way that leave the least, from the root down."""
+    left = [
+        (limit.left / per_a if per_a > 0 else 0.0, limit.source)
+        for limit, per_a in share.uses
+        if limit.source
+    ]
+    least = min((left_a for left_a, _ in left), default=0.0)
+    rounding = SAME_A * max(1.0, abs(least))
+    return joined(source for left_a, source in left if left_a <= least + rounding)
+
+
+def joined(sources: Iterable[str]) -> str:
+    """Each source once."""
     return ",".join(dict.fromkeys(sources))
+
+
+def _merged(limits: Sequence[IntegerWithSource], value: int) -> IntegerWithSource:
+    return IntegerWithSource(
+        value=value, source=joined(limit.source for limit in limits if limit.value == value)
+    )

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import datetime as dt
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import Field
 
 from evse_daemon.framework.clock import Timer
-from evse_daemon.framework.module import Context, Module, ModuleOptions, Provides, Requires, unsupported
+from evse_daemon.framework.module import Context, Module, ModuleOptions, Provides, Requires
 from evse_daemon.interfaces.energy import Energy
 from evse_daemon.interfaces.energy_manager import EnergyManager as EnergyManagerInterface
+from evse_daemon.modules.energy_manager import problems
 from evse_daemon.modules.energy_manager.market import Terms
-from evse_daemon.modules.energy_manager.plan import Horizon, Lease, plan
+from evse_daemon.modules.energy_manager.needs import same_needs
+from evse_daemon.modules.energy_manager.phases import Mode, Policy, Stickiness
+from evse_daemon.modules.energy_manager.plan import Horizon, Plan, plan, renewed
+from evse_daemon.modules.energy_manager.problems import Problem
 from evse_daemon.modules.energy_manager.tree import is_urgent
 from evse_daemon.types.energy import EnergyFlowRequest
 
@@ -24,26 +28,33 @@ VALID_INTERVALS = 10
 
 
 class EnergyManager(Module):
-    """Enforces limits once in each interval, and at once when an EVSE asks for that."""
+    """Enforces limits once in each interval, and at once when the tree asks for that or has changed."""
 
     class Options(ModuleOptions):
         nominal_ac_voltage: Annotated[float, Field(gt=0)] = 230.0
+        """Between a phase and neutral, in V; by it watt and ampere are converted."""
         update_interval: Annotated[int, Field(ge=1)] = 1
-        """Seconds"""
+        """Seconds; limits are valid for ten of it."""
         schedule_interval_duration: Annotated[int, Field(ge=1)] = 60
         """Minutes"""
         schedule_total_duration: Annotated[int, Field(ge=1)] = 1
         """Hours"""
         slice_ampere: Annotated[float, Field(gt=0)] = 0.5
-        slice_watt: float = unsupported(500)
-        debug: bool = unsupported(False)
-        switch_3ph1ph_while_charging_mode: Literal["Never", "Oneway", "Both"] = unsupported("Never")
-        switch_3ph1ph_max_nr_of_switches_per_session: int = unsupported(0)
-        switch_3ph1ph_switch_limit_stickyness: Literal["SinglePhase", "ThreePhase", "DontChange"] = (
-            unsupported("DontChange")
-        )
-        switch_3ph1ph_power_hysteresis_W: int = unsupported(200)
-        switch_3ph1ph_time_hysteresis_s: int = unsupported(600)
+        """Without effect: shares are exactly even, as with the smallest slice."""
+        slice_watt: Annotated[float, Field(gt=0)] = 500
+        """Without effect, as slice_ampere."""
+        debug: bool = False
+        """Tell the limits of each round in the log."""
+        switch_3ph1ph_while_charging_mode: Mode = "Never"
+        """Whether power limits switch phases: Never, from three to one (Oneway), or Both ways."""
+        switch_3ph1ph_max_nr_of_switches_per_session: Annotated[int, Field(ge=0)] = 0
+        """0 is no limit."""
+        switch_3ph1ph_switch_limit_stickyness: Stickiness = "DontChange"
+        """On how many phases it stays when the limit of switches is reached."""
+        switch_3ph1ph_power_hysteresis_W: Annotated[int, Field(ge=0)] = 200
+        """So much more than three phases need at least has to be there before they are used again."""
+        switch_3ph1ph_time_hysteresis_s: Annotated[int, Field(ge=0)] = 600
+        """For so long it has to be there; to one phase it goes at once."""
 
     main = Provides(EnergyManagerInterface)
     energy_trunk = Requires(Energy)
@@ -52,8 +63,18 @@ class EnergyManager(Module):
         super().__init__(context)
         options = context.options
         assert isinstance(options, EnergyManager.Options)
+        self._debug = options.debug
         self._interval_s = options.update_interval
-        self._terms = Terms(options.slice_ampere, options.nominal_ac_voltage)
+        self._terms = Terms(
+            options.nominal_ac_voltage,
+            Policy(
+                options.switch_3ph1ph_while_charging_mode,
+                options.switch_3ph1ph_max_nr_of_switches_per_session,
+                options.switch_3ph1ph_switch_limit_stickyness,
+                options.switch_3ph1ph_power_hysteresis_W,
+                options.switch_3ph1ph_time_hysteresis_s,
+            ),
+        )
         self._horizon = Horizon(
             dt.timedelta(minutes=options.schedule_interval_duration),
             dt.timedelta(hours=options.schedule_total_duration),
@@ -61,7 +82,10 @@ class EnergyManager(Module):
         )
         self._tree: EnergyFlowRequest | None = None
         self._tree_at_s = 0.0
-        self._leases: dict[str, Lease] = {}
+        self._served: EnergyFlowRequest | None = None
+        """The tree of the last round."""
+        self._plan = Plan()
+        self._problems: tuple[Problem, ...] = ()
         self._timer: Timer | None = None
 
     def init(self) -> None:
@@ -71,10 +95,9 @@ class EnergyManager(Module):
         self._round()
 
     def _on_request(self, request: EnergyFlowRequest) -> None:
-        first = self._tree is None
         self._tree = request
         self._tree_at_s = self.clock.now_s()
-        if first or is_urgent(request):
+        if self._served is None or is_urgent(request) or not same_needs(self._served, request):
             self._round()
 
     def _round(self) -> None:
@@ -82,10 +105,44 @@ class EnergyManager(Module):
         if self._timer is not None:
             self._timer.cancel()
         self._timer = self.after(self._interval_s, self._round)
-        now_s = self.clock.now_s()
-        if self._tree is None or now_s - self._tree_at_s > STALE_S:
+        now, now_s = self.clock.utc(), self.clock.now_s()
+        if self._tree is None:
             return
-        result = plan(self._tree, self._leases, self.clock.utc(), now_s, self._terms, self._horizon)
-        self._leases = result.leases
-        for limits in result.enforced:
+        silent_s = now_s - self._tree_at_s
+        if silent_s > STALE_S:
+            what = f"nothing was heard of the energy tree for {STALE_S:g} s; its EVSEs' limits expire"
+            self._tell((Problem("TreeSilent", self.energy_trunk.module_id, what),))
+            return
+        if self._served is not None and self._plan.holds(now, now_s) and same_needs(self._served, self._tree):
+            self._plan = renewed(self._plan, now, now_s, self._horizon)
+        else:
+            self._plan = plan(self._tree, self._plan.books, now, now_s, self._terms, self._horizon)
+        self._served = self._tree
+        self._tell(self._plan.problems)
+        for limits in self._plan.enforced:
             self.energy_trunk.call(Energy.enforce_limits, limits)
+        if self._debug:
+            self._explain()
+
+    def _tell(self, found: tuple[Problem, ...]) -> None:
+        began, over = problems.edges(self._problems, found)
+        self._problems = found
+        for problem in began:
+            self.log.error(problem.name, node=problem.node, what=problem.what, remedy=problem.remedy)
+        for problem in over:
+            self.log.info("over", problem=problem.name, node=problem.node)
+
+    def _explain(self) -> None:
+        for limits in self._plan.enforced:
+            root = limits.limits_root_side
+            current, power, phases = root.ac_max_current_A, root.total_power_W, root.ac_max_phase_count
+            self.log.info(
+                "limits",
+                evse=limits.uuid,
+                current_A=None if current is None else round(current.value, 3),
+                power_W=None if power is None else round(power.value, 1),
+                phases=None if phases is None else phases.value,
+                source=", ".join(
+                    dict.fromkeys(limit.source for limit in (current, power) if limit is not None)
+                ),
+            )

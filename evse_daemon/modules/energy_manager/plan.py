@@ -1,21 +1,37 @@
-"""What the energy manager enforces in one round: the shares now, and a forecast of them (informative, as EVerest says).
-
-An EVSE that has gone from the tree keeps what it was given until that has expired: only then is it surely off, and
-its share free for others.
-"""
+"""What the energy manager enforces in one round: the shares now, and a forecast of them (informative, as EVerest says)."""
 
 from __future__ import annotations
 
 import datetime as dt
-from dataclasses import dataclass, field
+import math
+from dataclasses import dataclass, field, replace
 
 from evse_daemon.framework.clock import timestamp
-from evse_daemon.modules.energy_manager.market import Grant, Terms, share
-from evse_daemon.modules.energy_manager.tree import Tree, changes, tree_at
-from evse_daemon.types.energy import EnergyFlowRequest, EnforcedLimits, ScheduleResEntry
+from evse_daemon.modules.energy_manager import leases as lease_book
+from evse_daemon.modules.energy_manager import turns as turn_book
+from evse_daemon.modules.energy_manager.filling import SAME_A, Share
+from evse_daemon.modules.energy_manager.leases import Lease
+from evse_daemon.modules.energy_manager.market import Grant, Terms, grant, share_out
+from evse_daemon.modules.energy_manager.phases import Memory
+from evse_daemon.modules.energy_manager.problems import Problem
+from evse_daemon.modules.energy_manager.tree import Node, Tree, changes, tree_at
+from evse_daemon.modules.energy_manager.turns import Turn
+from evse_daemon.types.energy import (
+    EnergyFlowRequest,
+    EnforcedLimits,
+    EvseState,
+    ScheduleResEntry,
+)
+from evse_daemon.types.energy_price_information import PricePerkWh
 
 MAX_SLOTS = 100
 """Bounds the work of one round, however long the schedules from outside are."""
+
+SETTLING = "energy_manager/WaitsForOthers"
+"""The source of a share that is less than its due until others have let go of what was theirs."""
+
+OUT_OF_SESSION: frozenset[EvseState] = frozenset(("Unplugged", "Disabled"))
+"""States in which what was remembered of a session's phases is forgotten."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,91 +44,241 @@ class Horizon:
 
 
 @dataclass(frozen=True, slots=True)
-class Lease:
-    """What an EVSE was last given, and until when it may use it."""
+class Books:
+    """What is remembered from round to round, by the uuid of the EVSE."""
 
-    path: frozenset[str]
-    """The nodes that carry it."""
-    current_a: float
-    power_w: float
-    ends_s: float
+    leases: dict[str, Lease] = field(default_factory=dict)
+    phases: dict[str, Memory] = field(default_factory=dict)
+    turns: dict[str, Turn] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    enforced: list[EnforcedLimits]
-    leases: dict[str, Lease] = field(default_factory=dict)
-    """By the uuid of the EVSE."""
+    """A round's result.
+
+    Args:
+        books: for the next round.
+        enforced: the limits, reductions first.
+        problems: what is wrong with the tree.
+        again_s: when the same tree may give another result, on the monotonic clock.
+        by_schedule: from when until when it does not by its schedules, on the clock of the day.
+    """
+
+    books: Books = field(default_factory=Books)
+    enforced: tuple[EnforcedLimits, ...] = ()
+    problems: tuple[Problem, ...] = ()
+    again_s: float = -math.inf
+    by_schedule: tuple[dt.datetime, dt.datetime] | None = None
+
+    def holds(self, now: dt.datetime, now_s: float) -> bool:
+        """Whether a tree with the same needs would be served alike."""
+        if self.by_schedule is None:
+            return False
+        since, until = self.by_schedule
+        return now_s < self.again_s and since <= now < until
 
 
 def plan(
-    root: EnergyFlowRequest,
-    leases: dict[str, Lease],
-    now: dt.datetime,
-    now_s: float,
-    terms: Terms,
-    horizon: Horizon,
+    root: EnergyFlowRequest, books: Books, now: dt.datetime, now_s: float, terms: Terms, horizon: Horizon
 ) -> Plan:
-    """Shares the tree among its EVSEs, in their order in it."""
+    """Shares the tree among its EVSEs."""
     tree = tree_at(root, now)
-    here = {node.uuid for node in tree.evses}
-    kept = {uuid: lease for uuid, lease in leases.items() if uuid not in here and lease.ends_s > now_s}
-    _reserve(tree, kept)
-    grants = share(tree, terms)
-    forecast = _forecast(root, grants, now, terms, horizon)
-    enforced: list[EnforcedLimits] = []
-    for node in tree.evses:
-        grant = grants[node.uuid]
-        kept[node.uuid] = Lease(
-            frozenset(above.uuid for above in node.path),
-            grant.current_a,
-            grant.power_w,
-            now_s + horizon.valid_for_s,
-        )
-        schedule = [
-            ScheduleResEntry(timestamp=timestamp(slot), limits_to_root=slot_grants[node.uuid].limits)
-            for slot, slot_grants in forecast
-            if node.uuid in slot_grants
-        ]
-        enforced.append(
-            EnforcedLimits(
-                uuid=node.uuid,
-                valid_for=horizon.valid_for_s,
-                limits_root_side=grant.limits,
-                schedule=schedule,
-            )
-        )
-    return Plan(enforced, kept)
+    turns = _turns_of(tree, books.turns)
+    cars, empty = _queues(tree, turns, now_s)
+    resting = frozenset(node.uuid for node in cars if turn_book.resting(turns.get(node.uuid), now_s))
+    memories = {
+        node.uuid: books.phases[node.uuid]
+        for node in tree.evses
+        if node.uuid in books.phases and node.request.evse_state not in OUT_OF_SESSION
+    }
+    sale = share_out((cars, empty), resting, memories, terms, now_s)
+    leases = {uuid: lease for uuid, lease in books.leases.items() if lease.current_a(now_s) > 0}
+    shares, settled = sale.shares, True
+    if not lease_book.are_safe(tree, shares, leases, terms, now_s):
+        shares = lease_book.step_towards(tree, shares, [*cars, *empty], leases, terms, now_s)
+        settled = False
+    grants = {
+        uuid: grant(share, sale.phases[uuid], terms, _reason(share, sale.shares[uuid]))
+        for uuid, share in shares.items()
+    }
+    waits = _wait(cars, sale.shares)
+    slots, again_at = _forecast(root, tree, grants, memories, now, terms, horizon)
+    states = {node.uuid: node.request.evse_state for node in tree.evses}
+    return Plan(
+        Books(
+            {**leases, **_leases(tree, grants, leases, now_s, horizon)},
+            {uuid: kept for uuid, kept in sale.memories.items() if states[uuid] not in OUT_OF_SESSION},
+            {node.uuid: _turn(node, sale.shares[node.uuid], turns, waits, now_s) for node in cars},
+        ),
+        _enforced(tree, grants, leases, slots, horizon),
+        tree.problems,
+        math.inf if settled and not waits and not _watches_phases(tree, terms) else now_s,
+        (now, again_at),
+    )
 
 
-def _reserve(tree: Tree, leases: dict[str, Lease]) -> None:
-    for lease in leases.values():
-        for node in tree.nodes:
-            if node.uuid in lease.path:
-                node.sold_a += lease.current_a
-                node.sold_w += lease.power_w
+def renewed(before: Plan, now: dt.datetime, now_s: float, horizon: Horizon) -> Plan:
+    """The plan of a tree that has not changed, at a later time."""
+    moment = timestamp(now)
+    leases = dict(before.books.leases)
+    for limits in before.enforced:
+        leases[limits.uuid] = lease_book.renewed(leases[limits.uuid], now_s, horizon.valid_for_s)
+    return replace(
+        before,
+        books=replace(before.books, leases=leases),
+        enforced=tuple(_at(limits, moment) for limits in before.enforced),
+    )
+
+
+def _turns_of(tree: Tree, turns: dict[str, Turn]) -> dict[str, Turn]:
+    cars = {node.uuid for node in tree.evses if turn_book.has_car(node.request.evse_state)}
+    if cars != turns.keys():
+        return {uuid: turn_book.without_rest(turn) for uuid, turn in turns.items() if uuid in cars}
+    return turns
+
+
+def _queues(tree: Tree, turns: dict[str, Turn], now_s: float) -> tuple[list[Node], list[Node]]:
+    """The EVSEs with a car and those without, each once and in the order in which they are served."""
+    by_name = {node.uuid: node for node in tree.evses}.values()
+
+    def place(node: Node) -> tuple[int, float, str]:
+        return (*turn_book.rank(node.request.evse_state, turns.get(node.uuid), now_s), node.uuid)
+
+    cars = [node for node in by_name if turn_book.has_car(node.request.evse_state)]
+    empty = [node for node in by_name if not turn_book.has_car(node.request.evse_state)]
+    return sorted(cars, key=place), sorted(empty, key=place)
+
+
+def _reason(share: Share, wanted: Share) -> str:
+    return SETTLING if share.current_a < wanted.current_a - SAME_A else ""
+
+
+def _wait(cars: list[Node], shares: dict[str, Share]) -> frozenset[str]:
+    """Who gets nothing only because others get something."""
+    return frozenset(
+        node.uuid
+        for node in cars
+        if not shares[node.uuid].current_a > 0 and not node.shut and shares[node.uuid].fits_alone
+    )
+
+
+def _turn(node: Node, share: Share, turns: dict[str, Turn], waits: frozenset[str], now_s: float) -> Turn:
+    served = share.current_a > 0
+    return turn_book.next_turn(turns.get(node.uuid), served=served, displaced=node.uuid in waits, now_s=now_s)
+
+
+def _watches_phases(tree: Tree, terms: Terms) -> bool:
+    """Whether the policy of phases may decide otherwise as time goes on."""
+    return terms.policy.mode != "Never" and any(
+        node.bounds.can_switch and any(above.watts is not None for above in node.path) for node in tree.evses
+    )
+
+
+def _leases(
+    tree: Tree, grants: dict[str, Grant], leases: dict[str, Lease], now_s: float, horizon: Horizon
+) -> dict[str, Lease]:
+    return {
+        node.uuid: lease_book.next_lease(
+            leases.get(node.uuid),
+            node,
+            grants[node.uuid].current_a,
+            grants[node.uuid].power_w,
+            now_s,
+            horizon.valid_for_s,
+        )
+        for node in tree.evses
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class _Slot:
+    """A part of the forecast."""
+
+    timestamp: str
+    grants: dict[str, Grant]
+    prices: dict[str, PricePerkWh]
 
 
 def _forecast(
     root: EnergyFlowRequest,
+    tree: Tree,
     grants: dict[str, Grant],
+    memories: dict[str, Memory],
     now: dt.datetime,
     terms: Terms,
     horizon: Horizon,
-) -> list[tuple[dt.datetime, dict[str, Grant]]]:
-    """The shares at the beginning of each interval and at each change of a schedule."""
+) -> tuple[list[_Slot], dt.datetime]:
+    """The shares at the beginning of each interval and at each change of a schedule; and the next of these moments."""
     begin = _floor(now, horizon.interval)
     end = begin + horizon.total
     regular = {
         begin + step * horizon.interval for step in range(1, max(1, horizon.total // horizon.interval))
     }
-    changing = {moment for moment in changes(root) if now < moment < end}
-    forecast = [(begin, grants), (now, grants)]
-    for slot in sorted(regular | changing)[:MAX_SLOTS]:
-        if any(forecast[-1][0] < moment <= slot for moment in changing):
-            grants = share(tree_at(root, slot), terms)
-        forecast.append((slot, grants))
-    return forecast
+    coming = {moment for moment in changes(root) if now < moment}
+    changing = {moment for moment in coming if moment < end}
+    prices = _prices(tree)
+    found = [_Slot(timestamp(moment), grants, prices) for moment in (begin, now)]
+    last = now
+    for moment in sorted(regular | changing)[:MAX_SLOTS]:
+        if any(last < change <= moment for change in changing):
+            later = tree_at(root, moment)
+            sale = share_out(_queues(later, {}, 0.0), frozenset(), memories, terms, None)
+            grants = {uuid: grant(share, sale.phases[uuid], terms) for uuid, share in sale.shares.items()}
+            prices = _prices(later)
+        found.append(_Slot(timestamp(moment), grants, prices))
+        last = moment
+    return found, min({begin + horizon.interval, *coming})
+
+
+def _prices(tree: Tree) -> dict[str, PricePerkWh]:
+    """What a kWh costs each EVSE, where a node on its way says so; the nearest counts."""
+    found: dict[str, PricePerkWh] = {}
+    for node in tree.evses:
+        for above in reversed(node.path):
+            if above.bounds.price is not None:
+                found[node.uuid] = above.bounds.price
+                break
+    return found
+
+
+def _enforced(
+    tree: Tree,
+    grants: dict[str, Grant],
+    leases: dict[str, Lease],
+    slots: list[_Slot],
+    horizon: Horizon,
+) -> tuple[EnforcedLimits, ...]:
+    """The limits in the order in which they are sent: what is less than before goes first."""
+    found: list[tuple[bool, EnforcedLimits]] = []
+    for uuid in dict.fromkeys(node.uuid for node in tree.evses):
+        schedule = [
+            ScheduleResEntry(
+                timestamp=slot.timestamp,
+                limits_to_root=slot.grants[uuid].limits,
+                price_per_kwh=slot.prices.get(uuid),
+            )
+            for slot in slots
+            if uuid in slot.grants
+        ]
+        limits = EnforcedLimits(
+            uuid=uuid,
+            valid_for=horizon.valid_for_s,
+            limits_root_side=grants[uuid].limits,
+            schedule=schedule,
+        )
+        more = uuid not in leases or grants[uuid].current_a >= leases[uuid].newest_a
+        found.append((more, limits))
+    return tuple(limits for _, limits in sorted(found, key=lambda each: each[0]))
+
+
+NOW = 1
+"""The entry of the schedule that begins at the time of the round; before it is that of the interval."""
+
+
+def _at(limits: EnforcedLimits, moment: str) -> EnforcedLimits:
+    schedule = list(limits.schedule)
+    schedule[NOW] = schedule[NOW].model_copy(update={"timestamp": moment})
+    return limits.model_copy(update={"schedule": schedule})
 
 
 def _floor(moment: dt.datetime, interval: dt.timedelta) -> dt.datetime:

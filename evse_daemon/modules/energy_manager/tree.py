@@ -1,81 +1,179 @@
-"""The energy tree at one moment: what each node lets through, and what is sold of it.
+"""The energy tree at one moment: its nodes, what each lets through and has left, and what is wrong with it.
 
-Per-phase currents in A, power in W. The rules are EVerest's (reference evse-manager.md §9.2): of a node's two sides
-the smaller counts, a node without a schedule lets nothing through.
+An EVSE in a part of the tree that contradicts itself (two nodes of one name, a ring) is shut: nobody knows what it
+would be given there.
 """
 
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator, Sequence
+import math
+from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Protocol, TypeVar
 
-from evse_daemon.types.energy import (
-    EnergyFlowRequest,
-    IntegerWithSource,
-    NumberWithSource,
-    ScheduleReqEntry,
-)
+from evse_daemon.modules.energy_manager.bounds import Bounds, Entry, bounds_at, moment_of
+from evse_daemon.modules.energy_manager.problems import Problem
+from evse_daemon.types.energy import EnergyFlowRequest, LimitsReq, NumberWithSource, ScheduleReqEntry
+
+RELATIVE_ROUNDING = 1e-9
+"""Of a limit; less than this of it is nothing."""
 
 
-class _Entry(Protocol):
+class Limit:
+    """A limit of a node, and what is left of it."""
+
+    __slots__ = ("left", "nothing", "per_unit", "source", "value")
+
+    def __init__(self, value: float, source: str) -> None:
+        self.value = value
+        self.source = source
+        self.left = value
+        self.nothing = RELATIVE_ROUNDING * max(1.0, value)
+        self.per_unit = 0.0
+        """How much of it is used up while the shares of all that still grow become 1 A more; see filling.py."""
+
     @property
-    def timestamp(self) -> str: ...
-
-
-E = TypeVar("E", bound=_Entry)
-
-NOTHING = NumberWithSource(value=0.0, source="")
-
-
-@dataclass(frozen=True, slots=True)
-class Bounds:
-    """What a node lets through; None is no limit."""
-
-    current: NumberWithSource | None
-    power: NumberWithSource | None
-    phases: IntegerWithSource | None
-    min_current_a: float = 0.0
-    """Less than this is of no use below the node."""
+    def used_up(self) -> bool:
+        return not self.left > self.nothing
 
 
 @dataclass(slots=True, eq=False)
 class Node:
-    """A node of the tree, and what the EVSEs below it have been given."""
+    """A node of the tree."""
 
     request: EnergyFlowRequest
     bounds: Bounds
     path: tuple[Node, ...] = ()
     """The nodes from the root down to this one."""
-    sold_a: float = 0.0
-    sold_w: float = 0.0
+    amperes: Limit | None = None
+    watts: Limit | None = None
+    shut: str = ""
+    """Why nothing may flow here."""
 
     @property
     def uuid(self) -> str:
         return self.request.uuid
 
+    def forget(self) -> None:
+        """All of the limits is left again."""
+        current, power = self.bounds.current, self.bounds.power
+        self.amperes = None if current is None else Limit(current.value, current.source)
+        self.watts = None if power is None else Limit(power.value, power.source)
+
+    def use(self, current_a: float, power_w: float) -> None:
+        if self.amperes is not None:
+            self.amperes.left -= current_a
+        if self.watts is not None:
+            self.watts.left -= power_w
+
 
 @dataclass(slots=True)
 class Tree:
     nodes: list[Node] = field(default_factory=list)
+    evses: list[Node] = field(default_factory=list)
+    problems: tuple[Problem, ...] = ()
 
-    @property
-    def evses(self) -> list[Node]:
-        return [node for node in self.nodes if node.request.node_type == "Evse"]
+    def forget(self) -> None:
+        for node in self.nodes:
+            node.forget()
 
 
 def tree_at(root: EnergyFlowRequest, moment: dt.datetime) -> Tree:
     """The tree as its schedules have it at a moment."""
     tree = Tree()
     waiting: list[tuple[EnergyFlowRequest, tuple[Node, ...]]] = [(root, ())]
+    rings: set[str] = set()
     while waiting:
         request, above = waiting.pop()
         node = Node(request, bounds_at(request, moment))
         node.path = (*above, node)
+        node.forget()
         tree.nodes.append(node)
+        if request.node_type == "Evse":
+            tree.evses.append(node)
+        if any(other.uuid == request.uuid for other in above):
+            rings.add(request.uuid)
+            continue
         waiting += [(child, node.path) for child in reversed(request.children)]
+    _shut(tree, rings)
     return tree
+
+
+def _shut(tree: Tree, rings: set[str]) -> None:
+    names = Counter(node.uuid for node in tree.nodes)
+    twice = {uuid for uuid, count in names.items() if count > 1} - rings
+    found = [
+        *(Problem("Ring", uuid, "the node is below itself; what is below it gets nothing") for uuid in rings),
+        *(
+            Problem(
+                "DuplicateUuid",
+                uuid,
+                f"{names[uuid]} nodes have this name; they, and what is below them, get nothing",
+            )
+            for uuid in sorted(twice)
+        ),
+    ]
+    if rings or twice:
+        shut_names = {
+            evse.uuid for evse in tree.evses if any(above.uuid in rings | twice for above in evse.path)
+        }
+        for evse in tree.evses:
+            if evse.uuid in shut_names:
+                name = "Ring" if any(above.uuid in rings for above in evse.path) else "DuplicateUuid"
+                evse.shut = f"{evse.uuid}/{name}"
+    for node in tree.nodes:
+        found += wrong(node.request)
+    tree.problems = tuple(found)
+
+
+def wrong(request: EnergyFlowRequest) -> Iterator[Problem]:
+    """What is wrong with a node's own limits."""
+    uuid = request.uuid
+    if not request.schedule_import:
+        yield Problem("NoSchedule", uuid, "the node names no limits; nothing may flow through it")
+    for entry in request.schedule_import:
+        for limits in (entry.limits_to_root, entry.limits_to_leaves):
+            yield from _wrong_numbers(uuid, limits)
+        if _contradictory(entry):
+            yield Problem(
+                "ContradictoryLimits", uuid, "a least limit is above the greatest; the smaller counts"
+            )
+    for target in request.schedule_setpoints:
+        if target.setpoint is not None:
+            kinds = (
+                target.setpoint.ac_current_A,
+                target.setpoint.total_power_W,
+                target.setpoint.frequency_table,
+            )
+            if sum(kind is not None for kind in kinds) > 1:
+                yield Problem(
+                    "ContradictoryLimits", uuid, "a setpoint names several targets; the first counts"
+                )
+
+
+def _wrong_numbers(uuid: str, limits: LimitsReq) -> Iterator[Problem]:
+    given = (limits.ac_max_current_A, limits.total_power_W, limits.ac_min_current_A)
+    for limit in given:
+        if limit is None or limit.value >= 0:
+            continue
+        if math.isnan(limit.value):
+            yield Problem("NotANumber", uuid, "a limit is no number; it counts as 0")
+        else:
+            yield Problem("NegativeLimit", uuid, f"a limit is {limit.value:g}; it counts as 0")
+
+
+def _contradictory(entry: ScheduleReqEntry) -> bool:
+    root = entry.limits_to_root
+    return _above(root.ac_min_current_A, root.ac_max_current_A) or (
+        root.ac_min_phase_count is not None
+        and root.ac_max_phase_count is not None
+        and root.ac_min_phase_count.value > root.ac_max_phase_count.value > 0
+    )
+
+
+def _above(least: NumberWithSource | None, greatest: NumberWithSource | None) -> bool:
+    return least is not None and greatest is not None and least.value > greatest.value > 0
 
 
 def is_urgent(root: EnergyFlowRequest) -> bool:
@@ -85,70 +183,8 @@ def is_urgent(root: EnergyFlowRequest) -> bool:
 
 def changes(root: EnergyFlowRequest) -> Iterator[dt.datetime]:
     """The moments at which a schedule of the tree goes on to its next entry."""
-    entries: list[_Entry] = [*root.schedule_import, *root.schedule_setpoints]
+    entries: list[Entry] = [*root.schedule_import, *root.schedule_setpoints]
     for entry in entries:
-        yield _moment(entry)
+        yield moment_of(entry)
     for child in root.children:
         yield from changes(child)
-
-
-def bounds_at(request: EnergyFlowRequest, moment: dt.datetime) -> Bounds:
-    """What a node lets through at a moment, setpoints included (a target is a limit, none below 0)."""
-    entry = entry_at(request.schedule_import, moment)
-    if entry is None:
-        return Bounds(NOTHING, None, None)
-    current, power = _current(entry), _power(entry)
-    target = entry_at(request.schedule_setpoints, moment)
-    if target is not None and target.setpoint is not None:
-        current = _smaller(current, _number(target.setpoint.ac_current_A, target.setpoint.source))
-        power = _smaller(power, _number(target.setpoint.total_power_W, target.setpoint.source))
-    return Bounds(current, power, _phases(entry), _min_current_a(entry))
-
-
-def entry_at(schedule: Sequence[E], moment: dt.datetime) -> E | None:
-    """The entry that is valid at a moment: the last that has begun; the first also before it begins."""
-    valid: E | None = None
-    for entry in schedule:
-        if valid is None or _moment(entry) <= moment:
-            valid = entry
-    return valid
-
-
-def _moment(entry: _Entry) -> dt.datetime:
-    return dt.datetime.fromisoformat(entry.timestamp).astimezone(dt.UTC)
-
-
-def _current(entry: ScheduleReqEntry) -> NumberWithSource | None:
-    return _smaller(entry.limits_to_root.ac_max_current_A, entry.limits_to_leaves.ac_max_current_A)
-
-
-def _power(entry: ScheduleReqEntry) -> NumberWithSource | None:
-    leaves = entry.limits_to_leaves.total_power_W
-    if leaves is not None and entry.conversion_efficiency is not None:
-        efficiency = entry.conversion_efficiency
-        leaves = _number(leaves.value / efficiency if efficiency > 0 else 0.0, leaves.source)
-    return _smaller(entry.limits_to_root.total_power_W, leaves)
-
-
-def _phases(entry: ScheduleReqEntry) -> IntegerWithSource | None:
-    given = [
-        limit
-        for limit in (entry.limits_to_root.ac_max_phase_count, entry.limits_to_leaves.ac_max_phase_count)
-        if limit is not None
-    ]
-    return min(given, key=lambda limit: limit.value, default=None)
-
-
-def _min_current_a(entry: ScheduleReqEntry) -> float:
-    given = (entry.limits_to_root.ac_min_current_A, entry.limits_to_leaves.ac_min_current_A)
-    return max((limit.value for limit in given if limit is not None), default=0.0)
-
-
-def _number(value: float | None, source: str) -> NumberWithSource | None:
-    return None if value is None else NumberWithSource(value=value, source=source)
-
-
-def _smaller(one: NumberWithSource | None, other: NumberWithSource | None) -> NumberWithSource | None:
-    given = [limit for limit in (one, other) if limit is not None]
-    smallest = min(given, key=lambda limit: limit.value, default=None)
-    return smallest if smallest is None or smallest.value >= 0 else _number(0.0, smallest.source)

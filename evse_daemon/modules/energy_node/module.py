@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Annotated, Generic, TypeVar
+import datetime as dt
+from functools import partial
+from typing import Annotated
 
 from pydantic import Field
 
-from evse_daemon.framework.bus import Client
 from evse_daemon.framework.module import (
     Context,
     Module,
@@ -20,20 +20,18 @@ from evse_daemon.interfaces.energy import Energy
 from evse_daemon.interfaces.energy_price_information import EnergyPriceInformation
 from evse_daemon.interfaces.external_energy_limits import ExternalEnergyLimits
 from evse_daemon.interfaces.powermeter import Powermeter as PowermeterInterface
-from evse_daemon.modules.energy_node.request import Fuse, contains, flow_request, schedules, without_priority
+from evse_daemon.modules.energy_manager import problems
+from evse_daemon.modules.energy_manager.problems import Problem
+from evse_daemon.modules.energy_node import external
+from evse_daemon.modules.energy_node.children import STALE_S, Children
+from evse_daemon.modules.energy_node.prices import with_prices
+from evse_daemon.modules.energy_node.request import Fuse, Schedules, flow_request, schedules
 from evse_daemon.types.energy import EnergyFlowRequest, EnforcedLimits, ExternalLimits
+from evse_daemon.types.energy_price_information import EnergyPriceSchedule
 from evse_daemon.types.powermeter import Powermeter
 
-T = TypeVar("T")
-
-STALE_S = 10.0
-"""A child or meter that was silent for this long is left out; an EvseManager asks every second."""
-
-
-@dataclass(frozen=True, slots=True)
-class Heard(Generic[T]):
-    value: T
-    at_s: float
+WATCH_S = 1.0
+"""How often is looked for who is silent, and passed on what waited for others."""
 
 
 class EnergyNode(Module):
@@ -63,61 +61,109 @@ class EnergyNode(Module):
             options.nominal_voltage_V,
             options.enhance_external_schedule,
         )
-        self._external: ExternalLimits | None = None
-        self._children: dict[int, Heard[EnergyFlowRequest]] = {}
-        self._meter: Heard[Powermeter] | None = None
+        self._received: external.Received | None = None
+        self._silent = external.is_silent(context.limit_source, None, 0.0)
+        self._prices = EnergyPriceSchedule(schedule_import=[], schedule_export=[])
+        self._schedules: Schedules | None = None
+        self._schedules_at = dt.datetime.min.replace(tzinfo=dt.UTC)
+        self._meter: Powermeter | None = None
+        self._meter_at_s = 0.0
+        self._problems: tuple[Problem, ...] = ()
 
     def init(self) -> None:
+        self._children = Children(self.module_id, tuple(client.module_id for client in self.energy_consumer))
         self.energy_grid.handle(Energy.enforce_limits, self._enforce_limits)
         self.external_limits.handle(ExternalEnergyLimits.set_external_limits, self._set_external_limits)
         for index, client in enumerate(self.energy_consumer):
-            self._follow(index, client)
+            client.subscribe(Energy.energy_flow_request, partial(self._heard, index))
         if self.powermeter is not None:
             self.powermeter.subscribe(PowermeterInterface.powermeter, self._on_meter)
-
-    def _follow(self, index: int, client: Client[Energy]) -> None:
-        def heard(request: EnergyFlowRequest) -> None:
-            self._children[index] = Heard(request, self.clock.now_s())
-            self._publish_soon()
-
-        client.subscribe(Energy.energy_flow_request, heard)
+        if self.price_information is not None:
+            self.price_information.subscribe(EnergyPriceInformation.energy_pricing, self._on_prices)
 
     def ready(self) -> None:
         self.external_limits.publish(ExternalEnergyLimits.capabilities, self._fuse.capabilities)
         self._publish()
+        self._tell()
+        self.every(WATCH_S, self._watch)
+
+    def _heard(self, index: int, request: EnergyFlowRequest) -> None:
+        if self._children.hear(index, request, self.clock.now_s()):
+            self._publish_soon()
+        self._tell()
 
     def _on_meter(self, meter: Powermeter) -> None:
-        self._meter = Heard(meter, self.clock.now_s())
+        self._meter, self._meter_at_s = meter, self.clock.now_s()
         self._publish_soon()
 
+    def _on_prices(self, prices: EnergyPriceSchedule) -> None:
+        self._prices = prices
+        self._renew()
+
     def _set_external_limits(self, value: ExternalLimits) -> None:
-        self._external = value
-        self._publish_soon()
+        self._received, self._silent = external.Received(value, self.clock.now_s()), False
+        self._renew()
+        self._tell()
 
     def _enforce_limits(self, value: EnforcedLimits) -> None:
         """Passes limits on to the branch that their node is in, to all branches where that is not known."""
-        if value.uuid == self.module_id:
+        if value.uuid != self.module_id:
+            for index in self._children.branches(value.uuid):
+                self.energy_consumer[index].call(Energy.enforce_limits, value)
+
+    def _watch(self) -> None:
+        now_s = self.clock.now_s()
+        gone = self._children.forget_silent(now_s)
+        if external.is_silent(self.context.limit_source, self._received, now_s) and not self._silent:
+            self._silent = True
+            self._renew()
+        elif gone or self._children.untold:
+            self._publish_soon()
+        self._tell()
+
+    def _tell(self) -> None:
+        found = self._children.problems()
+        if self._silent and self.context.limit_source is not None:
+            found += (external.problem(self.module_id, self.context.limit_source, self._received),)
+        if found == self._problems:
             return
-        branch = [index for index, child in self._children.items() if contains(child.value, value.uuid)]
-        for index in branch or range(len(self.energy_consumer)):
-            self.energy_consumer[index].call(Energy.enforce_limits, value)
+        began, over = problems.edges(self._problems, found)
+        self._problems = found
+        for problem in began:
+            self.log.error(problem.name, node=problem.node, what=problem.what, remedy=problem.remedy)
+        for problem in over:
+            self.log.info("over", problem=problem.name, node=problem.node)
+
+    def _renew(self) -> None:
+        self._schedules = None
+        self._publish_soon()
 
     def _publish_soon(self) -> None:
         """One publication for all that has come in at the same moment."""
         self.context.inbox.put_latest("publish", self._publish)
 
     def _publish(self) -> None:
-        oldest_s = self.clock.now_s() - STALE_S
-        self._children = {index: child for index, child in self._children.items() if child.at_s > oldest_s}
-        if self._meter is not None and self._meter.at_s <= oldest_s:
+        now_s = self.clock.now_s()
+        self._children.forget_silent(now_s)
+        if self._meter is not None and now_s - self._meter_at_s >= STALE_S:
             self._meter = None
-        request = flow_request(
-            self._fuse,
-            schedules(self._fuse, self._external, self.clock.utc()),
-            [child.value for _, child in sorted(self._children.items())],
-            self._meter.value if self._meter else None,
-        )
+        request = flow_request(self._fuse, self._schedules_now(), self._children.requests(), self._meter)
         self.energy_grid.publish(Energy.energy_flow_request, request)
-        self._children = {
-            index: Heard(without_priority(child.value), child.at_s) for index, child in self._children.items()
-        }
+
+    def _schedules_now(self) -> Schedules:
+        """The schedules of the present hour; they are made anew when something in them changes."""
+        now = self.clock.utc()
+        hour = now.replace(minute=0, second=0, microsecond=0)
+        if self._schedules is not None and self._schedules_at == hour:
+            return self._schedules
+        limits = None if self._received is None else self._received.limits
+        if self._silent and self.context.limit_source is not None:
+            limits = external.safe_limits(self.module_id, self.context.limit_source, now)
+        plain = schedules(self._fuse, limits, now)
+        self._schedules_at = hour
+        self._schedules = Schedules(
+            with_prices(plain.schedule_import, self._prices.schedule_import, now),
+            with_prices(plain.schedule_export, self._prices.schedule_export, now),
+            plain.schedule_setpoints,
+        )
+        return self._schedules

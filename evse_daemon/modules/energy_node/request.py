@@ -84,21 +84,6 @@ def flow_request(
     )
 
 
-def contains(request: EnergyFlowRequest, uuid: str) -> bool:
-    """Whether a node is in this branch."""
-    return request.uuid == uuid or any(contains(child, uuid) for child in request.children)
-
-
-def without_priority(request: EnergyFlowRequest) -> EnergyFlowRequest:
-    """The request of a child once it was passed on: what was urgent has been said."""
-    if not request.priority_request and not request.children:
-        return request
-    children = [without_priority(child) for child in request.children]
-    return request.model_copy(
-        update={"priority_request": False if request.priority_request else None, "children": children}
-    )
-
-
 def _own_entry(fuse: Fuse, now: dt.datetime) -> ScheduleReqEntry:
     return _entry_of_hour(fuse, now.replace(minute=0, second=0, microsecond=0))
 

@@ -6,6 +6,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from evse_daemon.modules.evse_manager import energy_idle, guards
+from evse_daemon.modules.evse_manager.local_limits import UNLIMITED, LocalLimits, within
 from evse_daemon.modules.evse_manager.state import ChargerState, State
 from evse_daemon.types.energy import (
     EnergyFlowRequest,
@@ -62,6 +63,7 @@ def request(
     *,
     priority: bool,
     zero_in_idle: bool = False,
+    local: LocalLimits = UNLIMITED,
 ) -> EnergyFlowRequest | None:
     """The EVSE's energy flow request; None before the board told its capabilities.
 
@@ -73,10 +75,11 @@ def request(
         utc: now, RFC 3339.
         priority: to be handled at once.
         zero_in_idle: the option request_zero_power_in_idle.
+        local: what is set at the EVSE itself.
     """
     if state.capabilities is None:
         return None
-    limits = _limits(module_id, state.capabilities, state.cable_limit_a, guards.phases(state))
+    limits = _limits(module_id, state.capabilities, state.cable_limit_a, guards.phases(state), local)
     if zero_in_idle and energy_idle.wants_nothing(state):
         limits = _IDLE
     elif zero_in_idle and state.charger == "ChargingPausedEV":
@@ -125,22 +128,27 @@ def _least(limits: _Limits) -> _Limits:
 
 @lru_cache(maxsize=64)
 def _limits(
-    module_id: str, capabilities: HardwareCapabilities, cable_limit_a: float | None, active_phases: int | None
+    module_id: str,
+    capabilities: HardwareCapabilities,
+    cable_limit_a: float | None,
+    active_phases: int | None,
+    local: LocalLimits,
 ) -> _Limits:
     source = f"{module_id}/evse_board_support_caps"
     max_a, max_source = capabilities.max_current_A_import, source
     if cable_limit_a is not None and cable_limit_a < max_a:
         max_a, max_source = cable_limit_a, f"{module_id}/pp_ampacity"
     none = NumberWithSource(value=0.0, source=f"{module_id}/no_discharging")
+    import_root = _root(
+        capabilities,
+        max_source,
+        max_a,
+        capabilities.min_current_A_import,
+        (capabilities.min_phase_count_import, capabilities.max_phase_count_import),
+        active_phases,
+    )
     return _Limits(
-        _root(
-            capabilities,
-            max_source,
-            max_a,
-            capabilities.min_current_A_import,
-            (capabilities.min_phase_count_import, capabilities.max_phase_count_import),
-            active_phases,
-        ),
+        within(import_root, local, module_id),
         LimitsReq(ac_max_current_A=NumberWithSource(value=max_a, source=max_source)),
         _root(
             capabilities,

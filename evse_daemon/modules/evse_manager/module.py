@@ -42,6 +42,7 @@ from evse_daemon.modules.evse_manager.board_lane import BoardLane
 from evse_daemon.modules.evse_manager.commands import CommandHandlers
 from evse_daemon.modules.evse_manager.journal_lane import JournalLane
 from evse_daemon.modules.evse_manager.kept_table import KeptTable
+from evse_daemon.modules.evse_manager.nodered import REPEAT_S, NodeRed
 from evse_daemon.modules.evse_manager.options import EvseManagerOptions
 from evse_daemon.modules.evse_manager.service import ServiceCommands
 from evse_daemon.modules.evse_manager.session_logger import SessionLogger
@@ -127,6 +128,7 @@ class EvseManager(Module):
         self._kept_table = KeptTable(self, self.settings)
         self.lane = JournalLane(self, self.settings, self._kept_table, self._tell_done)
         self.commands = CommandHandlers(self.options, self.feed, self.lane.afterwards)
+        self.nodered = NodeRed(self)
 
     @property
     def billing_meter(self) -> Client[PowermeterInterface] | None:
@@ -157,6 +159,7 @@ class EvseManager(Module):
         )
         self.commands.register(self.evse)
         ServiceCommands(self).register()
+        self.nodered.register()
         more_commands.register_random_delay(self.random_delay, self.feed)
         more_commands.register_dc_derating(self.dc_external_derate)
         self.energy_grid.handle(Energy.enforce_limits, self._enforce_limits)
@@ -187,6 +190,7 @@ class EvseManager(Module):
 
     def ready(self) -> None:
         self.every(1.0, partial(self.request_energy, priority=False))
+        self.every(REPEAT_S, self.nodered.repeat)
         if self.billing_meter is None:
             self._boot()
         else:
@@ -264,6 +268,7 @@ class EvseManager(Module):
             self._fresh_id = self._new_session_id()  # also where the session has ended in the same step
         self.lane.run()
         self._arm(now_s)
+        self.nodered.charger(state.charger)
         self._tell_done()
         return wanted.reply
 
@@ -310,6 +315,7 @@ class EvseManager(Module):
 
     def _telemetry(self, value: Telemetry) -> None:
         self.evse.publish(EvseManagerInterface.telemetry, value)
+        self.nodered.temperature(value.evse_temperature_C)
         if value.plug_temperature_C is not None:
             self.dc_external_derate.publish(DcExternalDerate.plug_temperature_C, value.plug_temperature_C)
 
@@ -336,6 +342,7 @@ class EvseManager(Module):
     def _billing_sample(self, value: Powermeter) -> None:
         self.evse.publish(EvseManagerInterface.powermeter, value)
         self.feed(events.MeterSample(value))
+        self.nodered.powermeter(value)
         if not self._booted:
             self._boot()
 
@@ -369,6 +376,9 @@ class EvseManager(Module):
         self.evse.publish(
             EvseManagerInterface.enforced_limits, energy_request.within_cable(value, self.state.cable_limit_a)
         )
+        power = value.limits_root_side.total_power_W
+        if power is not None:
+            self.nodered.max_watt(power.value)
         phases = value.limits_root_side.ac_max_phase_count
         max_phases = phases.value if phases is not None else None
         shared_a = energy_request.shared_a(value, self.options.ac_nominal_voltage)
@@ -392,6 +402,7 @@ class EvseManager(Module):
             self.context.bus.timestamp(),
             priority=priority,
             zero_in_idle=self.options.request_zero_power_in_idle,
+            local=self.nodered.local,
         )
         if request is not None:
             self.energy_grid.publish(Energy.energy_flow_request, request)

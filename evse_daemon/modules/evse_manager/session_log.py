@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from evse_daemon.framework.redact import redacted
 from evse_daemon.modules.evse_manager import effects as fx
 from evse_daemon.modules.evse_manager import events as ev
 from evse_daemon.modules.evse_manager.state import KernelConfig
@@ -46,12 +47,6 @@ def path(config: KernelConfig, utc: str, session_id: str) -> str | None:
     return f"{config.session_logging_path}/{utc}-{suffix.replace('/', '_')}"
 
 
-def masked(token: str) -> str:
-    """The end of a token, at most half of it."""
-    shown = min(4, len(token) // 2)
-    return "…" + token[len(token) - shown :]
-
-
 def of_event(event: ev.Event) -> Line | None:
     """What is said of something that happened."""
     if isinstance(event, ev.MeterSample | ev.Tick | ev.Boot | ev.CapabilitiesChanged | ev.ExternalReady):
@@ -67,7 +62,7 @@ def of_effect(effect: fx.Effect) -> Line | None:
 
 
 def _token(token: ProvidedIdToken | None) -> str:
-    return "" if token is None else f"token {masked(token.id_token.value)} ({token.id_token.type})"
+    return "" if token is None else f"token {redacted(token.id_token.value)} ({token.id_token.type})"
 
 
 def _errors(event: ev.CausesChanged) -> Line:

@@ -9,10 +9,8 @@ from evse_daemon.framework.calls import CallError, Deferred
 from evse_daemon.interfaces.auth import Auth as AuthInterface
 from evse_daemon.interfaces.auth_token_validator import AuthTokenValidator
 from evse_daemon.interfaces.evse_manager import EvseManager
-from evse_daemon.interfaces.reservation import Reservation as ReservationInterface
 from evse_daemon.types.authorization import ValidationResultUpdate
-from evse_daemon.types.reservation import Reservation, ReservationCheck
-from tests.modules.auth.station import CARD, NOW, Station, answer, card, id_token
+from tests.modules.auth.station import CARD, Station, answer, card, id_token
 
 
 def test_a_token_after_the_plug_starts_a_transaction() -> None:
@@ -405,16 +403,6 @@ def test_a_later_answer_of_the_validator_brings_the_parent() -> None:
     assert station.stopped() == ["Local"]
 
 
-def test_reservations_are_refused_and_there_are_none() -> None:
-    station = Station()
-    where = ("auth", "reservation")
-    request = Reservation(reservation_id=1, id_token=CARD, expiry_time=NOW)
-    assert station.world.call(where, ReservationInterface.reserve_now, request) == "Rejected"
-    assert station.world.call(where, ReservationInterface.cancel_reservation, 1) is False
-    check = ReservationCheck(id_token=CARD)
-    assert station.world.call(where, ReservationInterface.exists_reservation, check) == "NotReserved"
-
-
 def test_no_log_line_tells_a_token() -> None:
     with capture_logs() as logs:
         station = Station(answers=[None])
@@ -425,4 +413,4 @@ def test_no_log_line_tells_a_token() -> None:
         station.present(card(connectors=[4]))
     assert logs
     assert CARD not in str(logs)
-    assert "…E00" in str(logs)
+    assert "…BE00" in str(logs)

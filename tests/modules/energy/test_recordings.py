@@ -10,7 +10,7 @@ import pytest
 from evse_daemon.framework.interface import ArgumentError
 from evse_daemon.interfaces.energy import Energy
 from evse_daemon.modules.energy_manager.market import Terms
-from evse_daemon.modules.energy_manager.plan import Horizon, plan
+from evse_daemon.modules.energy_manager.plan import Books, Horizon, plan
 from evse_daemon.types.energy import EnergyFlowRequest
 from tests.modules import recordings
 
@@ -36,7 +36,7 @@ def test_the_limits_are_those_of_the_recordings(run: str) -> None:
             if moment not in trees or recorded["limits_root_side"]["ac_max_current_A"]["value"] == 0:
                 continue  # for 0 A EVerest names no source; here it has one
             now = dt.datetime.fromisoformat(moment)
-            result = plan(trees[moment], {}, now, 0.0, Terms(), Horizon(total=dt.timedelta(hours=10)))
+            result = plan(trees[moment], Books(), now, 0.0, Terms(), Horizon(total=dt.timedelta(hours=10)))
             ours = Energy.enforce_limits.arguments_to_jsonable({"value": result.enforced[0]})["value"]
             # Where a millisecond passed while it asked, EVerest has one slot more.
             slots = [slot for slot in recorded.pop("schedule") if slot["timestamp"][:18] != moment[:18]]

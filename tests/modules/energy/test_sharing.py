@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from evse_daemon.modules.energy_manager.market import Terms
-from evse_daemon.modules.energy_manager.plan import Horizon, Plan, plan
+from evse_daemon.modules.energy_manager.plan import Books, Horizon, Plan, plan
 from evse_daemon.types.energy import (
     EnergyFlowRequest,
     IntegerWithSource,
@@ -26,7 +26,7 @@ UTC = dt.datetime.fromisoformat(NOW)
 def planned(root: EnergyFlowRequest, before: Plan | None = None, now_s: float = 0.0) -> Plan:
     return plan(
         root,
-        before.leases if before else {},
+        before.books if before else Books(),
         UTC + dt.timedelta(seconds=now_s),
         now_s,
         Terms(),
@@ -89,9 +89,9 @@ def test_the_forecast_follows_the_schedules_of_the_tree() -> None:
             id="what one leaves the other has",
         ),
         pytest.param(
-            fuse("grid", 15, evse("one"), evse("two"), evse("three")),
-            {"one": 7.5, "two": 7.5, "three": 0},
-            id="who comes too late for the least gets none",
+            fuse("grid", 15, evse("three"), evse("two"), evse("one")),
+            {"one": 7.5, "three": 7.5, "two": 0},
+            id="where there is not the least for all, the last by name gets none",
         ),
         pytest.param(
             fuse("grid", 7, evse("one", state="Unplugged"), evse("two")),
@@ -161,12 +161,12 @@ def test_the_entry_counts_that_began_last_or_else_the_first(times: tuple[str, ..
     assert currents(planned(root)) == {"one": 10 + valid}
 
 
-def test_an_evse_that_has_gone_keeps_its_share_until_its_limits_have_expired() -> None:
+def test_an_evse_that_has_gone_keeps_its_share_until_its_limits_have_expired_and_it_has_stopped() -> None:
     both = planned(fuse("grid", 40, evse("one"), evse("two")))
     alone = fuse("grid", 40, evse("two"))
-    after = planned(alone, both, now_s=9)
+    after = planned(alone, both, now_s=16)
     assert currents(after) == {"two": 20}
-    assert currents(planned(alone, after, now_s=10)) == {"two": 32}
+    assert currents(planned(alone, after, now_s=17)) == {"two": 32}
 
 
 @st.composite

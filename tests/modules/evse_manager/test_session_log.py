@@ -276,21 +276,6 @@ def test_markup_and_separators_in_a_text_stay_text(tmp_path: Path) -> None:
     assert Cells((tmp_path / "x" / "eventlog.html").read_text("utf-8")).rows[1] == list(row)
 
 
-@pytest.mark.parametrize(
-    ("token", "shown"),
-    [
-        ("DEADBEEF", "…BEEF"),
-        ("04A1B2C3D4E5F6", "…E5F6"),
-        ("1234", "…34"),
-        ("123", "…3"),
-        ("1", "…"),
-        ("", "…"),
-    ],
-)
-def test_a_token_is_shown_by_its_end(token: str, shown: str) -> None:
-    assert session_log.masked(token) == shown
-
-
 SHORT = ProvidedIdToken(id_token=IdToken(value="AB12CD34", type="ISO14443"), authorization_type="RFID")
 SOURCE = EnableDisableSource(enable_source="CSMS", enable_state="Disable", enable_priority=5000)
 

@@ -1,0 +1,40 @@
+"""Options of boards on a serial line, by the names of EVerest's manifests."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from pydantic import Field
+
+from drivers.board.gpio import GpioLine
+from drivers.board.module import BoardOptions
+from drivers.link.serial_link import SerialLink
+
+NO_RESET_LINE = (
+    "no line resets the board: where its cable breaks or this computer hangs while a car charges, only the board "
+    "itself can switch off, and its published firmware does not (docs/hardware.md)"
+)
+
+
+class SerialOptions(BoardOptions):
+    serial_port: str = "/dev/ttyUSB0"
+    """The serial port; a path below /dev/serial/by-id stays the same whatever else is plugged in."""
+    baud_rate: int = Field(115200, ge=9600, le=230400)
+    """Bits per second; boards of this family come with 115200."""
+    reset_gpio_chip: str = "gpiochip0"
+    """The chip of the line that resets the board; empty: a message resets it."""
+    reset_gpio: int = Field(27, ge=0, le=4095)
+    """The line's number on that chip."""
+
+    def advice(self) -> Iterator[tuple[str, str, str]]:
+        if not self.reset_gpio_chip:
+            yield "reset_gpio_chip", NO_RESET_LINE, "use a board that watches its host, or wire its reset"
+
+    def link(self) -> SerialLink:
+        return SerialLink(self.serial_port, self.baud_rate)
+
+    def reset_pin(self, *, active_low: bool) -> GpioLine | None:
+        """The line, where one is configured; raises OSError where it cannot be had."""
+        if not self.reset_gpio_chip:
+            return None
+        return GpioLine(self.reset_gpio_chip, self.reset_gpio, active_low=active_low)

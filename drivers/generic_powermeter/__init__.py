@@ -1,0 +1,1 @@
+"""EVerest's GenericPowermeter: meters that a file of registers describes."""

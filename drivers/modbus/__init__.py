@@ -1,0 +1,1 @@
+"""One Modbus line (RTU or TCP) that several devices and several modules share."""

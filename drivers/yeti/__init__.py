@@ -1,0 +1,1 @@
+"""The dialect of the Yeti board (and of those with its message numbers), as protobuf."""

@@ -1,0 +1,1 @@
+"""A Yeti board on CAN."""

@@ -1,0 +1,1 @@
+"""The driver of a Yeti board on a serial line."""

@@ -1,0 +1,1 @@
+"""The module class auth_token_provider_API."""

@@ -1,0 +1,1 @@
+"""The module class error_history_consumer_API."""

@@ -1,0 +1,1 @@
+"""The module class evse_manager_consumer_API."""

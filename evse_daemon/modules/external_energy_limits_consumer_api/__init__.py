@@ -1,0 +1,1 @@
+"""The module class external_energy_limits_consumer_API."""

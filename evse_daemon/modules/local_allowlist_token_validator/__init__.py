@@ -1,0 +1,1 @@
+"""LocalAllowlistTokenValidator: accepts the tokens that are listed in a file."""

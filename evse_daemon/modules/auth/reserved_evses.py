@@ -108,7 +108,7 @@ def _mark(work: Work, index: int, wanted: int | None) -> None:
     work.change(index, marked=None)
     if wanted is not None and not evse.mark_refused:
         work.do(Mark(index, wanted))
-        work.change(index, marked=wanted, marks_due=evse.marks_due + 1, starts_due=evse.starts_due + 1)
+        work.change(index, marked=wanted, marks_due=evse.marks_due + 1, open_marks=evse.open_marks + 1)
 
 
 def _for_anybody(work: Work) -> set[int]:

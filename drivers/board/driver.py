@@ -85,7 +85,8 @@ def step(
         case _:
             assert_never(event)
     _due(work)
-    _tell_faults(work)
+    if work.state is not state:
+        _tell_faults(work)
     return work.state, tuple(work.effects)
 
 
@@ -383,7 +384,8 @@ def _tell_faults(work: Work) -> None:
         work.do(s.Raise(fault))
     for fault in sorted(before - now, key=_order):
         work.do(s.Clear(fault))
-    work.change(raised=now)
+    if now != before:
+        work.change(raised=now)
 
 
 def _order(fault: s.Fault) -> tuple[str, str]:

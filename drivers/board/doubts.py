@@ -35,7 +35,9 @@ def clock_went_back(before: s.State, alive: m.BoardAlive) -> bool:
 def contradicts(state: s.State, high_V: float) -> bool:
     """Whether the control pilot's high level is that of another state than the one reported."""
     seen = LEVELS.get(math.floor(high_V))
-    fits = seen is None or state.pilot in (seen, None, "E", "F") or state.wanted.duty == m.PILOT_F
+    # A diode fault is told as F, whatever the voltage.
+    told = None if state.pilot == "F" and state.flags.diode_fault else state.pilot
+    fits = seen is None or told in (seen, None) or state.wanted.duty == m.PILOT_F
     return state.phase == "running" and not fits
 
 

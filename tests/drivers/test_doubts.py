@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+from dataclasses import replace
 
 import pytest
 
@@ -53,7 +54,11 @@ def test_a_voltage_that_belongs_to_no_state_is_no_contradiction() -> None:
         voltage = tenths / 10
         believed = [pilot for pilot in ("A", "B", "C", "D") if doubts.contradicts(_at(rig, pilot), voltage)]
         assert len(believed) in (0, 3), "where it contradicts, it contradicts all but one"
-    assert not any(doubts.contradicts(_at(rig, "E"), tenths / 10) for tenths in range(-120, 140))
+    for pilot in ("E", "F"):
+        doubted = [volts for volts in range(-12, 14) if doubts.contradicts(_at(rig, pilot), volts)]
+        assert doubted == [2, 3, 5, 6, 8, 9, 11, 12], "the car is there again, or F is withdrawn"
+    flagged = replace(_at(rig, "F"), flags=m.ErrorFlags(diode_fault=True))
+    assert not any(doubts.contradicts(flagged, volts) for volts in range(-12, 14)), "it is told as F"
 
 
 def _at(rig: Rig, pilot: m.Pilot) -> s.State:

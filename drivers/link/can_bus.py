@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import errno
 import threading
+import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -33,6 +34,9 @@ THREAD_S = 0.2
 
 CLOSE_S = 1.0
 """How long closing a bus is waited for."""
+
+LAST_FRAMES_S = 0.02
+"""Between the last frames, which switch off, and the closing of the adapter, which may forget what it has not sent."""
 
 UNREAD = 4096
 """Frames that a reading thread may be ahead; the oldest are dropped."""
@@ -320,6 +324,7 @@ class _Thread(threading.Thread):
 
 def _close(reading: threading.Thread | None, bus: can.BusABC) -> None:
     """Runs in a thread: some interfaces wait when they close."""
+    time.sleep(LAST_FRAMES_S)
     if reading is not None:
         reading.join(CLOSE_S)
     # The device may be gone, which is why it is closed.

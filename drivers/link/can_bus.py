@@ -237,6 +237,13 @@ class CanBus:
                 self._take(message)
         except Exception as error:  # noqa: BLE001 - python-can's drivers raise what they like
             self._lose(f"receiving failed: {error}")
+        else:
+            # An adapter's class may hold frames of which its file says nothing any more.
+            asyncio.get_running_loop().call_soon(self._read_on, bus)
+
+    def _read_on(self, bus: can.BusABC) -> None:
+        if bus is self._bus:
+            self._readable(bus)
 
     def _take(self, message: can.Message) -> None:
         if self._lost is None or self._lost.done() or self._listener is None:

@@ -169,8 +169,12 @@ class Line:
             case Silence(reason):
                 if device_id not in self._silent:
                     self._silent.add(device_id)
-                    self._log.warning(
-                        "a device does not answer", line=str(self.place), request=str(request), reason=reason
+                    self._limited_log.warning(
+                        (device_id, "silent"),
+                        "a device does not answer",
+                        line=str(self.place),
+                        request=str(request),
+                        reason=reason,
                     )
                 return
             case Refusal():
@@ -185,7 +189,9 @@ class Line:
                 return
         if device_id in self._silent:
             self._silent.discard(device_id)
-            self._log.info("a device answers again", line=str(self.place), device=device_id)
+            self._limited_log.warning(
+                (device_id, "back"), "a device answers again", line=str(self.place), device=device_id
+            )
 
     @staticmethod
     def _now_s() -> float:

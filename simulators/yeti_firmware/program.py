@@ -88,10 +88,14 @@ def run(wanted: Wanted, say: Callable[[str], None]) -> None:
 class NoBroker:
     """Topics outside the module tree where there is no broker."""
 
+    connected = False
+
     def publish(self, topic: str, payload: str, **how: Any) -> None:
         """Nobody hears it."""
 
-    def subscribe(self, topic: str, inbox: Inbox, handler: Callable[[Message], None]) -> None:
+    def subscribe(
+        self, topic: str, inbox: Inbox, handler: Callable[[Message], None], *, order: bool = True
+    ) -> None:
         """Nothing is ever heard."""
 
 

@@ -301,6 +301,16 @@ def test_frames_pass_both_ways_through_an_adapter_on_a_serial_port(tmp_path: Pat
     run(scenario())
 
 
+def test_more_frames_than_are_read_at_once_arrive_all(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with on_a_pty(tmp_path) as (_, heard, adapter, _):
+            adapter.pipe.write(b"".join(b"t%03X0\r" % number for number in range(300)))
+            await until(lambda: len(heard.frames) == 300)
+            assert [frame.id for frame in heard.frames] == list(range(300))
+
+    run(scenario())
+
+
 GARBAGE = [
     b"t123",
     b"tXYZ1AA\r",

@@ -6,8 +6,11 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from drivers.board import messages as m
+from drivers.link.framing import FrameDecoder, encode_frame
 from drivers.link.link import Link, LinkListener
 from drivers.yeti.codec import YetiCodec
 from drivers.yeti_driver.module import YetiDriver
@@ -345,3 +348,17 @@ def test_a_reset_line_that_cannot_be_had_leaves_the_reset_by_message() -> None:
     rig = Rig(WithoutPin)
     assert m.Reset() in rig.link.sent
     assert rig.module.state.phase == "running"
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.lists(st.one_of(st.binary(max_size=60), st.binary(max_size=60).map(encode_frame)), max_size=40))
+def test_whatever_bytes_come_the_driver_stands_and_no_power_is_allowed(pieces: list[bytes]) -> None:
+    rig = Rig()
+    decoder = FrameDecoder()
+    for piece in pieces:
+        for message in decoder.feed(piece):
+            rig.module.received(message)
+    rig.world.settle()
+    rig.advance(0.2)
+    assert rig.failures == []
+    assert m.AllowPower(True) not in rig.link.sent

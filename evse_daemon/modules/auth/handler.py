@@ -136,6 +136,7 @@ def _session_event(work: Work, event: EvseEvent) -> None:
                 "authorization_ends_s": None,
                 "plug_in_ends_s": None,
                 "marked": None,
+                "open_marks": max(0, before.open_marks - 1),
             }
             work.forget_plug_in(index)
         case "TransactionFinished":
@@ -157,13 +158,11 @@ def _session_event(work: Work, event: EvseEvent) -> None:
             changes |= {"disabled": before.disabled - _connectors(before, event)}
         case "Disabled":
             changes |= {"disabled": before.disabled | _connectors(before, event)}
-        case "ReservationStart":
-            changes = {"starts_due": max(0, before.starts_due - 1)}
-        case "ReservationEnd":
+        case "ReservationStart" | "ReservationEnd":
             changes = {}
     work.change(index, **changes)
     if event.event == "ReservationEnd":
-        reserving.ended_by_evse(work, index)
+        reserving.mark_ended(work, index)
     if event.event in ("TransactionStarted", "Disabled"):
         reserving.out_of_service(work, index)
     for process_id, process in list(work.processes.items()):

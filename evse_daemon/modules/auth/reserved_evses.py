@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
+
 from evse_daemon.modules.auth.effects import Mark, Unmark
 from evse_daemon.modules.auth.reservation_table import ANY, Held, Offer, can_all_come, is_for, suits
 from evse_daemon.modules.auth.state import Evse
@@ -18,24 +20,52 @@ ANYBODY = -1
 # What a token may do.
 
 
-def usable(work: Work, index: int, token: ProvidedIdToken, parent: str | None) -> tuple[bool, Held | None]:
-    """Whether a token may start at an EVSE as far as reservations go, and which of them it uses up."""
-    held = of_evse(work, work.evses[index].evse_id)
-    if held is not None:
-        mine = is_for(held, token.id_token.value, parent)
-        return mine, held if mine else None
-    kinds = frozenset(connector.type or ANY for connector in work.evses[index].offers())
-    for other in work.reservations:
-        if other.evse_id is None and is_for(other, token.id_token.value, parent):
-            rest = tuple(held for held in work.reservations if held is not other)
-            if suits(kinds, other.kind) or kept(work, rest, without=index):
-                return True, other
-    return kept(work, work.reservations, without=index), None
+def usable(
+    work: Work, evses: Iterable[int], token: ProvidedIdToken, parent: str | None
+) -> dict[int, Held | None]:
+    """Those of some EVSEs where a token may start as far as reservations go, and which of them it uses up there."""
+    anybody = [held for held in work.reservations if held.evse_id is None]
+    mine = [held for held in anybody if is_for(held, token.id_token.value, parent)]
+    room = _Room(work, anybody)
+    found: dict[int, Held | None] = {}
+    for index in evses:
+        evse = work.evses[index]
+        held = of_evse(work, evse.evse_id)
+        if held is not None:
+            if is_for(held, token.id_token.value, parent):
+                found[index] = held
+            continue
+        offered = offer(evse)
+        own = (other for other in mine if suits(offered, other.kind) or room.is_left(index, but=other))
+        used = next(own, None)
+        if used is not None or room.is_left(index):
+            found[index] = used
+    return found
+
+
+class _Room:
+    """Whether those who have reserved any EVSE find one if another is taken; EVSEs that offer the same count alike."""
+
+    def __init__(self, work: Work, anybody: Sequence[Held]) -> None:
+        self._anybody = anybody
+        self._vacant = _vacant(work) if anybody else {}
+        self._known: dict[tuple[Offer | None, int | None], bool] = {}
+
+    def is_left(self, taken: int, but: Held | None = None) -> bool:
+        """Whether they do without this EVSE; ``but``: the reservation that is used up there."""
+        if not self._anybody:
+            return True
+        key = (self._vacant.get(taken), but.reservation_id if but else None)
+        if key not in self._known:
+            kinds = [held.kind for held in self._anybody if held is not but]
+            offers = [offered for index, offered in self._vacant.items() if index != taken]
+            self._known[key] = can_all_come(kinds, offers)
+        return self._known[key]
 
 
 def hopeless(work: Work, evses: tuple[int, ...], token: ProvidedIdToken) -> bool:
     """No validation could let a token start at any of some EVSEs: all are reserved, and for single tokens."""
-    return not any(usable(work, index, token, None)[0] or _has_parent(work, index) for index in evses)
+    return not usable(work, evses, token, None) and not any(_has_parent(work, index) for index in evses)
 
 
 def is_reserved(work: Work, index: int) -> bool:
@@ -78,15 +108,15 @@ def _mark(work: Work, index: int, wanted: int | None) -> None:
     work.change(index, marked=None)
     if wanted is not None and not evse.mark_refused:
         work.do(Mark(index, wanted))
-        work.change(index, marked=wanted, marks_due=evse.marks_due + 1, starts_due=evse.starts_due + 1)
+        work.change(index, marked=wanted, marks_due=evse.marks_due + 1, open_marks=evse.open_marks + 1)
 
 
 def _for_anybody(work: Work) -> set[int]:
     """The EVSEs that nobody but those with a reservation of any EVSE may use."""
     kinds = [held.kind for held in work.reservations if held.evse_id is None]
-    vacant = _vacant(work)
     if not kinds:
         return set()
+    vacant = _vacant(work)
     if len(kinds) >= len(vacant):
         return set(vacant)
     full = [kind for kind in set(kinds) if not can_all_come([*kinds, kind], list(vacant.values()))]
@@ -124,6 +154,8 @@ def kept(
     A car without authorization takes an EVSE away from them, unless it may be of those who have reserved.
     """
     kinds = [held.kind for held in reservations if held.evse_id is None]
+    if not kinds:
+        return True
     taken = {held.evse_id for held in reservations if held.evse_id is not None}
     offers = [
         offer(evse)

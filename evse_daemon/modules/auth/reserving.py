@@ -37,7 +37,9 @@ def reserve(work: Work, request: Reservation, ticket: int) -> None:
     A reservation of the same id is replaced (OCPP 2.0.1 H01.FR.01), and is gone too if the new one cannot be made.
     """
     ends_utc_s = moment_s(request.expiry_time)
-    if ends_utc_s <= work.utc_s:
+    if (
+        ends_utc_s <= work.utc_s or request.reservation_id < 0
+    ):  # EvseManager's reserve takes -1 for "any of them"
         work.do(Answer(ticket, "Rejected"))
         return
     replaced = _remove(work, request.reservation_id)
@@ -116,14 +118,15 @@ def give_back(work: Work, index: int, held: Held | None) -> None:
 
 def mark_answered(work: Work, index: int, reservation_id: int, accepted: bool) -> None:
     """An EVSE took the mark of a reservation, or did not; then one that is being made is refused."""
-    due = work.evses[index].marks_due - 1
-    work.change(index, marks_due=max(0, due))
-    if not accepted:
-        work.change(index, starts_due=max(0, work.evses[index].starts_due - 1))
-    if due > 0 or work.evses[index].marked != reservation_id:
-        return
-    if not accepted:
+    due = max(0, work.evses[index].marks_due - 1)
+    work.change(index, marks_due=due)
+    newest = due == 0 and work.evses[index].marked == reservation_id
+    if newest and not accepted:
         work.change(index, marked=None, mark_refused=True)
+    if not accepted:
+        mark_ended(work, index)
+    if not newest:
+        return
     for held in work.reservations:
         if held.reservation_id != reservation_id or held.ticket is None:
             continue
@@ -133,14 +136,18 @@ def mark_answered(work: Work, index: int, reservation_id: int, accepted: bool) -
             _remove(work, reservation_id)
 
 
-def ended_by_evse(work: Work, index: int) -> None:
-    """ReservationEnd: an error, a disable or a withdrawn authorization ended what the EVSE was reserved for."""
+def mark_ended(work: Work, index: int) -> None:
+    """A mark is no more: if it is the newest, the EVSE itself has ended what it was reserved for.
+
+    Reasons are an error, a disable, or an authorization that was withdrawn.
+    """
     evse = work.evses[index]
-    if evse.starts_due:
-        work.change(index, starts_due=0)
+    left = max(0, evse.open_marks - 1)
+    work.change(index, open_marks=left)
+    if left or evse.marked is None:
         return
-    held = of_evse(work, evse.evse_id)
     work.change(index, marked=None, mark_refused=True)
+    held = of_evse(work, evse.evse_id)
     if held is not None:
         _lost(work, held)
 

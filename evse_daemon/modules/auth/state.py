@@ -76,8 +76,9 @@ class Evse:
     """It does not take the mark as it is now; after its next event it is asked again."""
     marks_due: int = 0
     """Its answers to marks that are still to come."""
-    starts_due: int = 0
-    """Its ReservationStart that are still to come; a ReservationEnd before them is of an older reservation."""
+    open_marks: int = 0
+    """Marks that it was told and did not refuse, less the ends that it has said: a ReservationEnd or TransactionStarted
+    is of the oldest of them, however many crossed it on the way."""
 
     @property
     def enabled(self) -> bool:

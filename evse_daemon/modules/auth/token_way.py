@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from evse_daemon.modules.auth.effects import Announce, Authorize, Note, Stop, Validate, Withdraw
+from evse_daemon.modules.auth.reservation_table import Held
 from evse_daemon.modules.auth.reserved_evses import hopeless, is_reserved, usable
 from evse_daemon.modules.auth.reserving import give_back, use
 from evse_daemon.modules.auth.state import Identifier, Process
@@ -230,12 +231,12 @@ def select(work: Work, process_id: int, process: Process, result: ValidationResu
     if work.settings.selection == "PlugEventsLIFO":
         waiting.reverse()
     if not waiting and (work.settings.selection == "FindFirst" or len(process.evses) == 1):
-        waiting = candidates
+        waiting = list(candidates)
     if not waiting:
         return
     own = [index for index in waiting if is_reserved(work, index)]
     chosen = (own or waiting)[0]
-    reservation = usable(work, chosen, process.token, _value(result.parent_id_token))[1]
+    reservation = candidates[chosen]
     use(work, chosen, reservation)
     if reservation is not None:
         result = result.model_copy(update={"reservation_id": reservation.reservation_id})
@@ -253,9 +254,11 @@ def select(work: Work, process_id: int, process: Process, result: ValidationResu
     work.do(Authorize(chosen, token, result, process_id))
 
 
-def _usable(work: Work, evses: tuple[int, ...], token: ProvidedIdToken, parent: IdToken | None) -> list[int]:
-    """The EVSEs where the token may start a session now."""
-    return [index for index in work.available(evses) if usable(work, index, token, _value(parent))[0]]
+def _usable(
+    work: Work, evses: tuple[int, ...], token: ProvidedIdToken, parent: IdToken | None
+) -> dict[int, Held | None]:
+    """The EVSEs where the token may start a session now, and the reservation that it uses up there."""
+    return usable(work, work.available(evses), token, _value(parent))
 
 
 def _value(token: IdToken | None) -> str | None:

@@ -84,21 +84,10 @@ def share_out(
             choice = _choose(node, wish, memories.get(node.uuid), terms, now_s)
             if choice.memory is not None:
                 sale.memories[node.uuid] = choice.memory
-            share, phases = (
-                Share(node, choice.phases.value, wish.min_current_a, terms.nominal_voltage_v),
-                choice.phases,
-            )
-            if not node.shut and node.uuid not in resting:
-                bought = share.take_least()
-                if not bought and choice.may_fall_back and 0 < wish.least.value < share.phases:
-                    single = Share(node, wish.least.value, wish.min_current_a, terms.nominal_voltage_v)
-                    bought = single.take_least()
-                    if bought:
-                        share = single
-                        phases = IntegerWithSource(value=single.phases, source=phase_policy.TOO_LITTLE)
-                if bought:
-                    growing.append(share)
-            sale.shares[node.uuid], sale.phases[node.uuid] = share, phases
+            share = Share(node, choice.phases.value, wish.min_current_a, terms.nominal_voltage_v)
+            sale.shares[node.uuid], sale.phases[node.uuid] = share, choice.phases
+            if not node.shut and node.uuid not in resting and share.take_least():
+                growing.append(share)
         fill(growing)
     return sale
 

@@ -92,7 +92,7 @@ class Metered(World):
             return Result(status_code="Error")
         return Result(status_code="Success", value=[registers[place] for place in places])
 
-    def charge(self) -> None:
+    def charge(self, then: str = "sleep 600;unplug") -> None:
         limits = LimitsRes(
             ac_max_current_A=NumberWithSource(value=16.0, source="fuse"),
             ac_max_phase_count=IntegerWithSource(value=3, source="fuse"),
@@ -102,7 +102,7 @@ class Metered(World):
             Energy.enforce_limits,
             EnforcedLimits(uuid="evse", valid_for=36000, limits_root_side=limits, schedule=[]),
         )
-        script = "iec_wait_pwr_ready;sleep 1;draw_power_regulated 16,3;sleep 600;unplug"
+        script = f"iec_wait_pwr_ready;sleep 1;draw_power_regulated 16,3;{then}"
         self.begin(("car", "main"), CarSimulator.execute_charging_session, script)
         self.advance(2.0)
         self.call(EVSE, EvseManagerInterface.authorize_response, TOKEN, ACCEPTED)
@@ -216,3 +216,51 @@ def test_the_meter_signs_nothing_and_says_so() -> None:
     assert started.error
     assert stopped.error
     assert stopped.signed_meter_value is None
+
+
+def in_state(state: str) -> Metered:
+    """A charger in this state."""
+    world = Metered()
+    if state == "Idle":
+        return world
+    if state == "AuthRequired":
+        script = "iec_wait_pwr_ready;sleep 1;draw_power_regulated 16,3;sleep 600;unplug"
+        world.begin(("car", "main"), CarSimulator.execute_charging_session, script)
+        world.advance(3.0)
+    else:
+        world.charge("sleep 8;pause;sleep 600;unplug" if state == "ChargingPausedEV" else "sleep 600;unplug")
+        world.advance(10.0)
+    if state == "ChargingPausedEVSE":
+        world.call(EVSE, EvseManagerInterface.pause_charging)
+        world.advance(5.0)
+    expected = "ChargingStarted" if state == "Charging" else state
+    assert world.names[-1] == expected
+    return world
+
+
+@pytest.mark.parametrize("fault", ["silence", "exception", "nan"])
+@pytest.mark.parametrize(
+    "state", ["Idle", "AuthRequired", "Charging", "ChargingPausedEV", "ChargingPausedEVSE"]
+)
+def test_each_fault_in_each_state(state: str, fault: Any) -> None:
+    """Told within 6 s, nothing old published, no power meanwhile, and over by itself."""
+    world = in_state(state)
+    relay_on = world.yeti.board.relay_on
+    assert relay_on == (state == "Charging")
+    world.device.fault = fault
+    since_s = world.clock.now_s()
+    count = len(world.readings)
+    world.advance(8.0)
+    (raised,) = world.recorder.select("error", *METER, FAULT)
+    assert raised.at_s - since_s <= 6.0
+    assert len(world.readings) == count
+    assert not world.yeti.board.relay_on
+    world.advance(30.0)
+    assert not world.yeti.board.relay_on
+    assert len(world.readings) == count
+    world.device.fault = "none"
+    world.advance(10.0)
+    assert not world.errors(METER)
+    assert not world.errors(EVSE)
+    assert len(world.readings) > count
+    assert world.yeti.board.relay_on == relay_on

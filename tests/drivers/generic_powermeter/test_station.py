@@ -232,6 +232,18 @@ def test_a_bus_whose_port_vanishes_and_comes_back(tmp_path: Any) -> None:
     run(main(), timeout_s=40)
 
 
+def test_a_bus_whose_port_was_never_there_says_so_in_the_error(tmp_path: Any) -> None:
+    port = tmp_path / "ttyUSB9"
+
+    async def main() -> str:
+        config = SERIAL.format(place=port) + METER.format(unit=1, model="SunSpec_203")
+        async with running(config) as station:
+            await until(lambda: station.faulty(1), timeout_s=10)
+            return station.station.bus.implementations["meter_1", "main"].errors.active[0].message
+
+    assert f"{port} cannot be opened" in run(main())
+
+
 def test_a_meter_that_is_replaced_by_one_that_has_counted_less() -> None:
     async def main() -> None:
         meter = Device("sdm630", 1)
@@ -326,21 +338,25 @@ def test_a_real_modbus_server_with_two_meters(wire: str) -> None:
                 config += METER.format(unit=unit, model="Eastron_SDM630-V2")
             station = await stack.enter_async_context(running(config))
             first, second = await station.more(1, 2), await station.more(2, 2)
-            result = await station.call(
-                SerialCommunicationHub.modbus_write_single_register,
-                target_device_id=1,
-                register_address=100,
-                data=7,
-            )
-            assert result == "Success"
+            for address in (100, 250):
+                result = await station.call(
+                    SerialCommunicationHub.modbus_write_single_register,
+                    target_device_id=1,
+                    register_address=address,
+                    data=address,
+                )
+                assert result == "Success"
             result = await station.call(
                 SerialCommunicationHub.modbus_read_holding_registers,
                 target_device_id=1,
                 first_register_address=99,
                 num_registers_to_read=200,
             )
-            assert result.value[:3] == [0, 7, 0]
-            assert len(result.value) == 200
+            assert len(result.value) == 200, "which takes two requests"
+            assert {99 + place: word for place, word in enumerate(result.value) if word} == {
+                100: 100,
+                250: 250,
+            }
         assert (first.energy_Wh_import.total, second.energy_Wh_import.total) == (12500.0, 99250.0)
         assert first.voltage_V is not None
         assert second.voltage_V is not None

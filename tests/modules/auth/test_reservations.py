@@ -140,6 +140,27 @@ def test_a_connector_out_of_service_offers_its_type_no_more() -> None:
     assert station.reserve(1, evse_id=1, connector_type="cCCS2") == "Accepted"
 
 
+def test_a_negative_id_is_no_reservation() -> None:
+    station = Station()
+    assert station.reserve(-1, evse_id=1) == "Rejected"
+    assert station.marked() == []
+
+
+@pytest.mark.parametrize(
+    ("until", "result"),
+    [
+        ("0001-01-01T00:00:00+23:59", "Rejected"),
+        ("9999-12-31T23:59:59-23:59", "Accepted"),
+        ("2026-03-04T10:16:00.123456789Z", "Accepted"),
+        ("2026-03-04T11:14:59+01:00", "Rejected"),
+    ],
+)
+def test_any_time_may_be_the_end(until: str, result: str) -> None:
+    station = Station()
+    assert station.reserve(7, evse_id=1, expiry_time=until) == result
+    station.world.advance(600)
+
+
 def test_a_reservation_of_the_same_id_replaces_the_older_one() -> None:
     station = Station(evses=2)
     station.reserve(7, evse_id=1)

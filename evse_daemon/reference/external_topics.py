@@ -97,7 +97,9 @@ def _flow(name: str, payload: str, example: str) -> ExternalTopic:
 
 
 def _flow_meter(name: str, payload: str, example: str) -> ExternalTopic:
-    return ExternalTopic("EvseManager", nodered_powermeter(CONNECTOR_ID, name), "station", 0, payload, example)
+    return ExternalTopic(
+        "EvseManager", nodered_powermeter(CONNECTOR_ID, name), "station", 0, payload, example
+    )
 
 
 def _flow_wants(name: str, payload: str, example: str) -> ExternalTopic:

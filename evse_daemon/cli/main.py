@@ -24,6 +24,8 @@ examples:
   evse-daemon watch                       what the modules of a station say to each other
   evse-daemon call evse_manager evse get_evse   call a command of a module
   evse-daemon sim board --link /tmp/yeti  a simulated board at the far end of a serial line
+  evse-daemon explain                     why a car is not charging, and why only this much
+  evse-daemon status                      one sentence on each EVSE
   evse-daemon join --module yeti_driver   run a module in a station of EVerest's own manager
   evse-daemon sim meter --model sdm630    simulated meters at the far end of a Modbus line
 
@@ -181,8 +183,6 @@ def main(argv: Sequence[str] | None = None) -> int:
                 from evse_daemon.cli.join import join
 
                 return join(arguments, os.environ)
-            case "sim":
-                return sim.simulate_one(arguments)
             case name if name in tree_commands.NAMES:
                 return tree_commands.run(arguments, os.environ)
             case _:

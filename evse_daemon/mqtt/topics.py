@@ -38,10 +38,14 @@ class Topics:
         self.ready = f"{self.prefix}ready"
         self.shutdown = f"{self.prefix}shutdown"
         self.status = f"evse_daemon/{self.name}/status"
+        self.explain = f"evse_daemon/{self.name}/explain"
+        self.explain_request = f"evse_daemon/{self.name}/cmd/explain"
         self.all_commands = f"{self.prefix}modules/+/impl/+/cmd/+"
         self.whole_station = (f"{self.prefix}#", f"evse_daemon/{self.name}/#")
         """Filters of all that belongs to the station, but for what is below the external prefix."""
-        self.can_be_retained: tuple[str, ...] = (self.ready, self.module_ready("+"), self.var("+", "+", "+"))
+        self.can_be_retained: tuple[str, ...] = (
+            self.ready, self.module_ready("+"), self.var("+", "+", "+"), self.explain,
+        )  # fmt: skip
         """Filters of the topics on which a run of this daemon may leave retained messages behind."""
         self.config_request = f"{self.prefix}config/request"
         self.definitions = (
@@ -52,6 +56,10 @@ class Topics:
             ),
         )
         """Filters of what a manager retains while standalone modules start."""
+
+    def explain_response(self, reply: str) -> str:
+        """Where a request is answered; its payload is ``reply``."""
+        return f"{self.explain_request}/response/{reply}"
 
     def definition(self, *names: str) -> str:
         """What a manager tells all modules that start: ``interfaces``, or ``manifests`` of a class."""

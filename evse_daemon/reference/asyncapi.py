@@ -134,7 +134,8 @@ class _Document:
             channel = f"station.{topic.name}"
             self._messages[channel] = _message_of_texts(topic.examples)
             self._channel(channel, topic.topic, channel, topic.says)
-            self._operation(channel, "send", channel, topic.qos, retain=topic.retain)
+            action = "receive" if topic.by == "client" else "send"
+            self._operation(channel, action, channel, topic.qos, retain=topic.retain)
 
     def external(self, topic: ExternalTopic) -> None:
         """A topic outside the module tree."""

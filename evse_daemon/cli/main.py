@@ -21,6 +21,7 @@ examples:
   evse-daemon simulate --demo --speed 10  as above, charging by itself, ten times as fast
   evse-daemon check-config config.yaml    every problem of a configuration, with its line
   evse-daemon run config.yaml             run the charger that the configuration describes
+  evse-daemon make-safe config.yaml       switch off what a daemon that has died may have left on
   evse-daemon watch                       what the modules of a station say to each other
   evse-daemon call evse_manager evse get_evse   call a command of a module
   evse-daemon sim board --link /tmp/yeti  a simulated board at the far end of a serial line
@@ -119,6 +120,15 @@ def parser() -> argparse.ArgumentParser:
         help="EVerest run configuration (YAML); of each station",
     )
     check.add_argument("--json", action="store_true", help="the report as JSON")
+    safe = commands.add_parser(
+        "make-safe",
+        help="switch off what a daemon that has died may have left on",
+        description="Commands power off on every board of a configuration, within 2 s, and says what it did. "
+        "For systemd (ExecStopPost); while a daemon runs, its boards are in use and refuse.",
+        epilog="example:\n  evse-daemon make-safe /etc/evse-daemon/config.yaml",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    safe.add_argument("config", type=Path, metavar="CONFIG", help="the run configuration of that daemon")
     tree_commands.add_to(commands)
     sim.add_to(commands)
 
@@ -173,6 +183,10 @@ def main(argv: Sequence[str] | None = None) -> int:
                 from evse_daemon.cli.check_config import run_all
 
                 return run_all(arguments.config, json=arguments.json)
+            case "make-safe":
+                from evse_daemon.cli.make_safe import make_safe
+
+                return make_safe(arguments.config, os.environ)
             case "simulate":
                 from evse_daemon.cli.simulate import simulate
 

@@ -15,6 +15,9 @@ OFTEN = 4
 LOOK_S = 0.05
 """How often is looked whether an EVSE is ready."""
 
+PACE_S = 2.0
+"""How often is looked what the sentence for ``systemctl status`` is; it is told when it has changed."""
+
 log = structlog.get_logger(__name__)
 
 
@@ -47,6 +50,20 @@ async def _come_up(station: Station, service: ServiceManager, within_s: float) -
     else:
         service.status("ready")
     service.ready()
+    while True:
+        await asyncio.sleep(PACE_S)
+        service.status(sentence(station))
+
+
+def sentence(station: Station) -> str:
+    """What the EVSEs do, and why (docs/explain.md); with several, each by its module id."""
+    try:
+        evses = station.explain()["evses"]
+    except Exception:  # noqa: BLE001 - it only tells, and mqtt/explain_topic.py logs the same
+        return "runs"
+    if len(evses) == 1:
+        return str(evses[0]["sentence"])
+    return " ".join(f"{found['evse']}: {found['sentence']}" for found in evses) or "runs, without an EVSE"
 
 
 async def _feed(station: Station, service: ServiceManager) -> None:

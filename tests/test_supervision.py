@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from evse_daemon import supervision
 from evse_daemon.config import load_text
 from evse_daemon.framework.bus import Inbox
 from evse_daemon.framework.clock import RealClock
@@ -77,6 +78,30 @@ def test_it_is_ready_when_the_evse_is(systemd: FakeServiceManager) -> None:
 
     run(scenario())
     assert [text for text in systemd.heard if text != "WATCHDOG=1"][-2:] == ["STATUS=ready", "READY=1"]
+
+
+def test_systemctl_status_shows_why_it_does_not_charge(
+    systemd: FakeServiceManager, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(supervision, "PACE_S", 0.02)
+
+    def broken() -> None:
+        raise RuntimeError("broken")
+
+    async def scenario() -> None:
+        async with watched(systemd) as station:
+            expected = station.explain()["evses"][0]["sentence"]
+            assert "car" in expected
+            await until(lambda: f"STATUS={expected}" in systemd.heard)
+            station.modules["evse"].explain = broken  # type: ignore[method-assign]
+            await until(lambda: "STATUS=runs" in systemd.heard)
+            count = len([text for text in systemd.heard if text.startswith("STATUS=")])
+            await asyncio.sleep(0.1)
+            assert len([text for text in systemd.heard if text.startswith("STATUS=")]) == count, (
+                "told when it changes"
+            )
+
+    run(scenario())
 
 
 def test_it_is_ready_without_an_evse_whose_board_says_nothing(

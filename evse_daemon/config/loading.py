@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from evse_daemon.config.document import MAX_BYTES, Item, parse
+from evse_daemon.config.dummies import warn_of_dummies
 from evse_daemon.config.elsewhere import Elsewhere
 from evse_daemon.config.energy_tree import check_energy_tree
 from evse_daemon.config.environment import effective_daemon, effective_settings
@@ -115,6 +116,7 @@ def _run_config(text: str, environ: Mapping[str, str], report: Report, folder: P
     else:
         elsewhere = Elsewhere(daemon.mqtt_dialect, _modules_dir(settings, folder))
         modules = read_modules(active_modules, elsewhere, report)
+        warn_of_dummies(modules, report)
         check_energy_tree(modules, daemon, daemon_item, report)
     if report.problems:
         raise ConfigurationError(report.problems)

@@ -22,6 +22,7 @@ examples:
   evse-daemon check-config config.yaml    every problem of a configuration, with its line
   evse-daemon run config.yaml             run the charger that the configuration describes
   evse-daemon make-safe config.yaml       switch off what a daemon that has died may have left on
+  evse-daemon broker-acl config.yaml      an access list for Mosquitto
   evse-daemon watch                       what the modules of a station say to each other
   evse-daemon call evse_manager evse get_evse   call a command of a module
   evse-daemon sim board --link /tmp/yeti  a simulated board at the far end of a serial line
@@ -129,6 +130,15 @@ def parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     safe.add_argument("config", type=Path, metavar="CONFIG", help="the run configuration of that daemon")
+    acl = commands.add_parser(
+        "broker-acl",
+        help="print an access list for Mosquitto",
+        description="Who may say what on the topics of a station: monitors read, operators call the public API, and only "
+        "the daemon writes its tree (docs/security.md).",
+        epilog="example:\n  evse-daemon broker-acl /etc/evse-daemon/config.yaml > /etc/mosquitto/evse-daemon.acl",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    acl.add_argument("config", type=Path, metavar="CONFIG", help="EVerest run configuration (YAML)")
     tree_commands.add_to(commands)
     sim.add_to(commands)
 
@@ -187,6 +197,10 @@ def main(argv: Sequence[str] | None = None) -> int:
                 from evse_daemon.cli.make_safe import make_safe
 
                 return make_safe(arguments.config, os.environ)
+            case "broker-acl":
+                from evse_daemon.cli.broker_acl import broker_acl
+
+                return broker_acl(arguments.config, os.environ)
             case "simulate":
                 from evse_daemon.cli.simulate import simulate
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import datetime as dt
 import gc
 import os
 import signal
@@ -32,6 +33,9 @@ from evse_daemon.station import Station
 from evse_daemon.store import SqliteJournal
 from evse_daemon.supervision import supervised
 
+RELEASED = dt.date(2026, 1, 1)
+"""No computer that runs this can be earlier: its clock has lost its battery, or found no time server yet."""
+
 log = structlog.get_logger("evse_daemon")
 
 
@@ -59,6 +63,13 @@ def run(config_path: Path, state_dir: Path | None, environ: Mapping[str, str]) -
 async def _run(config: RunConfig, state_dir: Path) -> int:
     for warning in config.warnings:
         log.warning(warning.message, where=f"{config.file}:{warning.line}")
+    today = RealClock().utc().date()
+    if today < RELEASED:
+        log.warning(
+            "the clock of this computer is wrong: charging goes on, with wrong times in the transactions",
+            says=str(today),
+            remedy="Set the clock, or let a time server do it (timedatectl).",
+        )
     # Where it cannot be used, it says so itself, and no transaction starts until it can.
     journal = SqliteJournal(state_dir / "journal.db", asyncio.get_running_loop())
     try:

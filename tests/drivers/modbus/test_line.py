@@ -12,6 +12,7 @@ from types import SimpleNamespace
 import pytest
 import structlog
 
+from drivers.modbus import client
 from drivers.modbus.client import SerialPort, TcpPlace
 from drivers.modbus.line import Line, Patience
 from drivers.modbus.requests import Answer, NoLine, Outcome, Refusal, Request, Silence
@@ -315,6 +316,46 @@ def test_a_line_that_is_told_to_end_in_the_moment_an_answer_comes_ends() -> None
                 assert done, attempt
 
     run(main(), timeout_s=60)
+
+
+def test_a_host_that_never_answers_does_not_hold_up_the_line_for_ever(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(client, "CONNECT_TIMEOUT_S", 0.05)
+
+    async def never() -> bool:
+        await asyncio.sleep(3600)
+        return True
+
+    async def main() -> Outcome:
+        made = client.ModbusClient(TcpPlace("192.0.2.1"))
+        monkeypatch.setattr(made._client, "connect", never)
+        line = Line(TcpPlace("192.0.2.1"), QUICK, structlog.get_logger(), lambda _: made)
+        task = asyncio.create_task(line.run())
+        outcome = await ask(line, READ_V)
+        assert await ask(line, READ_V) == outcome, "at once: it is tried again once a second"
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        return outcome
+
+    assert run(main()) == NoLine("192.0.2.1:502 does not answer")
+
+
+def test_a_port_whose_driver_fails_in_its_own_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def broken() -> bool:
+        raise ValueError("no such speed")
+
+    async def main() -> Outcome:
+        made = client.ModbusClient(SerialPort("/dev/ttyX"))
+        monkeypatch.setattr(made._client, "connect", broken)
+        line = Line(SerialPort("/dev/ttyX"), QUICK, structlog.get_logger(), lambda _: made)
+        task = asyncio.create_task(line.run())
+        outcome = await ask(line, READ_V)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        return outcome
+
+    assert run(main()) == NoLine("/dev/ttyX cannot be opened: no such speed")
 
 
 def test_without_pymodbus_the_log_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:

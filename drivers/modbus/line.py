@@ -132,8 +132,7 @@ class Line:
         outcome = await client.transact(request, timeout_s)
         unanswered = isinstance(outcome, Silence)
         if unanswered or job.tries:
-            # What was asked before may be answered yet; on a serial line such an answer names no question.
-            self._turns.rest(request.device_id, self._now_s() + timeout_s)
+            self._turns.beware(request, self._now_s(), self._now_s() + timeout_s)
         self._count_silences(client, unanswered)
         if unanswered and request.device_id not in self._silent and job.tries < self._patience.retries:
             return None

@@ -72,7 +72,9 @@ def test_each_fault_has_its_outcome_and_the_line_recovers_by_itself(
             async with running(place) as line:
                 assert await ask(line, READ_V) == Answer(V230)
                 meter.fault = fault
-                assert kinds([await ask(line, READ_V) for _ in range(2)]) == {expected}
+                for _ in range(2):
+                    assert isinstance(await ask(line, READ_V), expected)
+                    await asyncio.sleep(0.1)  # an answer to the same question may be late, and is one
                 if fault != "slow" or wire == "pty":
                     assert isinstance(await ask(line, Request(2, 4, 0, 2)), Answer), "the neighbour answers"
                 meter.fault = "none"

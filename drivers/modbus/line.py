@@ -58,7 +58,7 @@ class Line:
         self._woken = asyncio.Event()
         self._client: ModbusClient | None = None
         self._why_closed = "it was not opened yet"
-        self._told: str | None = None
+        self._told: str | None = self._why_closed
         self._retry_s = 0.0
         self._silent: set[int] = set()
         self._silences = 0
@@ -151,8 +151,9 @@ class Line:
             return self._why_closed
         reason = await client.connect()
         if reason is None:
-            self._told = None
-            self._log.info("the line is open", line=str(self.place))
+            if self._told is not None:
+                self._told = None
+                self._log.info("the line is open", line=str(self.place))
             return None
         self._retry_s = self._now_s() + RECONNECT_S
         self._why_closed = reason

@@ -505,6 +505,36 @@ def test_an_evse_that_lost_its_mark_is_marked_again_when_it_can_be() -> None:
     assert station.marked() == [-1, -1]
 
 
+def test_an_end_counts_also_after_a_mark_that_was_refused_and_one_that_was_used() -> None:
+    station = Station()
+    station.reserve(6, evse_id=1)
+    station.event("ReservationStart", "SessionStarted")
+    station.present()
+    station.event("TransactionStarted", "TransactionFinished", "SessionFinished")
+    station.marks = False
+    assert station.reserve(7, evse_id=1) == "Rejected"
+    station.marks = True
+    assert station.reserve(8, evse_id=1) == "Accepted"
+    station.event("ReservationStart", "ReservationEnd")
+    assert station.updates == [(6, "Placed"), (8, "Placed"), (8, "Removed")]
+
+
+def test_a_reservation_of_a_type_is_used_up_at_an_evse_of_another_if_nobody_else_loses_by_it() -> None:
+    station = Station(evses=2, types=[("cType2",), ("cCCS2",)])
+    station.reserve(7, connector_type="cCCS2")
+    station.event("SessionStarted", evse=1)
+    station.present()
+    assert station.given(1) == [(CARD, 7)]
+    other = Station(evses=2, types=[("cType2",), ("cCCS2",)])
+    other.reserve(7, connector_type="cCCS2")
+    other.reserve(8, OTHER, connector_type="cType2")
+    other.event("SessionStarted", evse=1)
+    other.present()
+    assert other.statuses[-1] == "Rejected"
+    other.present(card(OTHER))
+    assert other.given(1) == [(OTHER, 8)]
+
+
 def test_a_stranger_who_comes_and_goes_changes_nothing() -> None:
     station = Station()
     station.reserve(7, evse_id=1)

@@ -58,7 +58,9 @@ def explain(error: ValidationError, where: str) -> str:
     lines = []
     for item in error.errors(include_url=False, include_context=False, include_input=True):
         path = ".".join([where, *(str(part) for part in item["loc"])]).strip(".")
-        given = "" if item["type"] == "missing" else f" (given: {_shown([where, *item['loc']], item['input'])})"
+        given = (
+            "" if item["type"] == "missing" else f" (given: {_shown([where, *item['loc']], item['input'])})"
+        )
         lines.append(f"{path}{': ' if path else ''}{item['msg']}{given}")
     return "; ".join(lines[:5]) + ("" if len(lines) <= 5 else f"; and {len(lines) - 5} more")
 

@@ -573,6 +573,29 @@ def test_a_reservation_of_any_evse_is_still_good_where_the_evse_did_not_take_its
     assert station.exists() == "ReservedForToken"
 
 
+@pytest.mark.parametrize(("minutes", "status"), [(10, "Removed"), (0.1, "Expired")])
+def test_a_reservation_of_an_evse_that_does_not_take_its_token_ends(minutes: float, status: str) -> None:
+    station = Station()
+    station.reserve(7, evse_id=1, minutes=minutes)
+    station.evses[1].handle(EvseManager.authorize_response, lambda **_: Deferred())
+    station.present()
+    station.world.advance(11)
+    assert station.statuses[-1] == "Rejected"
+    assert station.updates[-1] == (7, status)
+    assert (station.marked(), station.withdrawn()) == ([7, None], 1)
+
+
+def test_an_evse_that_fails_to_answer_the_call_is_not_reserved() -> None:
+    station = Station()
+
+    def fail(reservation_id: int) -> bool:
+        raise CallError("HandlerException", f"no {reservation_id}")
+
+    station.evses[1].handle(EvseManager.reserve, fail)
+    assert station.reserve(7, evse_id=1) == "Rejected"
+    assert station.exists(evse_id=1) == "NotReserved"
+
+
 # It is asked for.
 
 

@@ -55,6 +55,10 @@ def step(
         settings: of this driver.
     """
     work = Work(state, now_s, settings)
+    if not isinstance(event, s.Received | s.Damaged | s.LinkUp):
+        # A command meets what time has made of the board. What the board says may have waited for us: were we held up,
+        # its keep-alive comes behind other messages, and it was never silent.
+        _due(work)
     match event:
         case s.LinkUp():
             work.change(wire=True, heard_s=now_s, silent=False, refresh_s=now_s + REFRESH_S, resets=0)
@@ -77,15 +81,17 @@ def step(
             _follow_power(work)
         case s.SwitchPhases(three):
             work.want(three_phases=three)
-            work.send(m.SetPhases(three))
+            if work.state.phase == "running":
+                work.send(m.SetPhases(three))
         case s.MoveLock(request_id, locked):
             lock.move(work, request_id, locked)
         case s.Tick():
             pass
         case _:
             assert_never(event)
-    _due(work)
-    _tell_faults(work)
+    _let_go(work)
+    if work.state is not state:
+        _tell_faults(work)
     return work.state, tuple(work.effects)
 
 
@@ -120,8 +126,8 @@ def safe_messages(state: s.State) -> tuple[m.ToBoard, ...]:
 
 
 def _received(work: Work, message: m.FromBoard) -> None:
-    if work.state.line_held:
-        return  # it was on its way when the board was reset
+    if work.state.line_held or not work.state.wire:
+        return  # it was on its way when the board was reset, or the wire lost
     listens = work.state.phase in ("starting", "running")
     match message:
         case m.BoardAlive():
@@ -183,7 +189,10 @@ def _was_reset(work: Work) -> None:
         lock="undefined",
     )
     work.send(*[m.HostAlive()] * RESYNC)
-    _send_wanted(work)
+    work.send(m.SetPilot(work.state.duty))
+    if work.state.wanted.locked:
+        work.send(m.SetLock(True))
+    work.send(m.AllowPower(False))
 
 
 def _run(work: Work) -> None:
@@ -194,6 +203,11 @@ def _run(work: Work) -> None:
     work.do(s.TellEvent(state.pilot))
     # It reports its contactor when that changes, and begins with an open one.
     _relay(work, bool(state.relay_closed))
+    if not work.state.relay_closed:
+        if state.wanted.three_phases is not None:
+            work.send(m.SetPhases(state.wanted.three_phases))
+        if state.wanted.locked is False:
+            work.send(m.SetLock(False))
     work.send(m.AllowPower(work.state.power))
 
 
@@ -306,9 +320,6 @@ def _due(work: Work) -> None:
         _silent(work)
     elif state.phase_until_s is not None and now_s >= state.phase_until_s:
         _restart(work)
-    if work.state.line_until_s is not None and now_s >= work.state.line_until_s:
-        work.change(line_held=False, line_until_s=None)
-        work.do(s.ResetLine(held=False))
     _due_off(work)
     lock.due(work)
     if work.state.wire and now_s >= work.state.refresh_s:
@@ -318,6 +329,13 @@ def _due(work: Work) -> None:
         work.send(m.HostAlive())
         _refresh(work)
         _count_unclosed(work)
+
+
+def _let_go(work: Work) -> None:
+    until_s = work.state.line_until_s
+    if until_s is not None and work.now_s >= until_s:
+        work.change(line_held=False, line_until_s=None)
+        work.do(s.ResetLine(held=False))
 
 
 def _silent(work: Work) -> None:
@@ -348,22 +366,12 @@ def _due_off(work: Work) -> None:
         work.send(m.AllowPower(False))
 
 
-def _send_wanted(work: Work) -> None:
-    """The whole wanted set, in the order in which it is safe: power last."""
-    wanted = work.state.wanted
-    work.send(m.SetPilot(work.state.duty))
-    if wanted.three_phases is not None and not work.state.relay_closed:
-        work.send(m.SetPhases(wanted.three_phases))
-    if wanted.locked is not None and (wanted.locked or not work.state.relay_closed):
-        work.send(m.SetLock(wanted.locked))
-    work.send(m.AllowPower(work.state.power))
-
-
 def _refresh(work: Work) -> None:
     """The wanted set without the phases, and without a lock that has answered: its motor runs at each command."""
     work.send(m.SetPilot(work.state.duty))
-    if work.state.lock_request is not None and work.state.reports_lock:
-        work.send(m.SetLock(work.state.lock_request.locked))
+    request = work.state.lock_request
+    if request is not None and work.state.reports_lock and (request.locked or not work.state.relay_closed):
+        work.send(m.SetLock(request.locked))
     work.send(m.AllowPower(work.state.power))
 
 
@@ -383,7 +391,8 @@ def _tell_faults(work: Work) -> None:
         work.do(s.Raise(fault))
     for fault in sorted(before - now, key=_order):
         work.do(s.Clear(fault))
-    work.change(raised=now)
+    if now != before:
+        work.change(raised=now)
 
 
 def _order(fault: s.Fault) -> tuple[str, str]:

@@ -190,7 +190,7 @@ class BoardModule(Module):
         try:
             message = self.codec.decode_from_board(data)
         except BadMessageError as error:
-            self._limited_log.warning(str(error), "a message of the board was ignored", reason=str(error))
+            self._limited_log.warning("message", "a message of the board was ignored", reason=str(error))
             return
         if isinstance(message, WasReset):
             self.log.info("the board has started", reason=message.reason)

@@ -151,4 +151,12 @@ EXTERNAL: tuple[ExternalTopic, ...] = (
         "YetiSimulator", carsim_error(CONNECTOR_ID), "client", SUBSCRIPTION_QOS,
         "an error of the board to raise or clear", _json({"error_type": "DiodeFault", "raise": "true"}),
     ),
+    ExternalTopic(
+        "YetiFirmware", carsim_error(CONNECTOR_ID), "client", SUBSCRIPTION_QOS,
+        "as of YetiSimulator, of those that a Yeti reports", _json({"error_type": "DiodeFault", "raise": "true"}),
+    ),
+    ExternalTopic(
+        "YetiFirmware", service_command(STATION, MODULE, "fault"), "client", SUBSCRIPTION_QOS,
+        "what goes wrong from now on ([simulated-board.md](simulated-board.md))", "weld on;hang 3",
+    ),
 )  # fmt: skip

@@ -23,6 +23,7 @@ from evse_daemon.reference.external_topics import EXTERNAL
 from evse_daemon.reference.manifests import manifest
 from evse_daemon.reference.schemas import Schemas, adapters_of
 from evse_daemon.types.error_lists import error_types
+from tests.support.memory_wire import over_memory
 from tests.support.virtual_station import VirtualStation
 
 ROOT = Path(__file__).parents[2]
@@ -146,11 +147,11 @@ EV_API = """
 """
 
 
-def of_the_simulator(topic: str) -> str:
+def of_the_simulator(topic: str, module: str = "dummy_token_provider") -> str:
     names = {
         "evse": "evse_manager",
         "ev": "ev_manager",
-        "module": "dummy_token_provider",
+        "module": module,
         "connector_id": "1",
         "station": "everest",
     }
@@ -166,7 +167,7 @@ def test_the_topics_for_other_programs_are_those_of_the_modules(tmp_path: Path) 
     station = VirtualStation(load(config, {}))
     station.begin()
     heard = [topic for topic, _, _ in station.mqtt._subscriptions]
-    clients = [topic for topic in EXTERNAL if topic.by == "client"]
+    clients = [topic for topic in EXTERNAL if topic.by == "client" and topic.module_class != "YetiFirmware"]
     assert sorted(heard) == sorted(of_the_simulator(topic.topic) for topic in clients)
 
     station.advance(2)
@@ -184,6 +185,16 @@ def test_the_topics_for_other_programs_are_those_of_the_modules(tmp_path: Path) 
     for topic, payload in seen.values():
         if topic.example.startswith("{") and topic.name != "ev_info":  # of which nothing is required
             assert json.loads(payload).keys() >= json.loads(topic.example).keys(), topic.topic
+
+
+def test_the_topics_of_a_board_on_a_wire_are_declared() -> None:
+    config = load(ROOT / "simulators" / "config-sim.yaml", {})
+    heard = {topic for topic, _, _ in VirtualStation(over_memory(config)).mqtt._subscriptions}
+    of_others = {topic for topic, _, _ in VirtualStation(config).mqtt._subscriptions}
+    ours = [topic for topic in EXTERNAL if topic.module_class == "YetiFirmware"]
+    declared = {of_the_simulator(topic.topic, "yeti_driver_firmware") for topic in ours}
+    assert declared <= heard
+    assert heard - of_others == declared - of_others
 
 
 # Manifests.

@@ -53,6 +53,9 @@ class Line(Protocol):
     def send(self, message: bytes) -> None:
         """Sends a whole message, or loses it; never raises and never waits."""
 
+    def forget(self) -> None:
+        """The processor was reset: what waits to be sent, or has half arrived, is gone."""
+
     def disturb(self, fault: faults.OnTheLine) -> None:
         """What is wrong with the wire from now on."""
 
@@ -235,6 +238,8 @@ class YetiFirmware(Module):
         self.board, effects = firmware.step(before, event, now_s)
         if (before.current_a, before.phases) != (self.board.current_a, self.board.phases):
             self._measured = self._measure()
+        if self.board.mode == "booting" and before.mode != "booting":
+            self.line.forget()
         for effect in effects:
             match effect:
                 case Send(MeterDue()):

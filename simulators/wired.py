@@ -86,6 +86,7 @@ def _firmware(entry: ModuleConfig, wire: Wire, link: Path) -> ModuleConfig:
         "connector_id": options.connector_id,
         "link": str(link),
         "wire": wire,
+        "host_watchdog": wire == "can",  # docs/can.md demands it
         "ac_nominal_voltage": options.ac_nominal_voltage,
         "ac_nominal_frequency": options.ac_nominal_frequency,
         "max_current_A": options.max_current_A_import,

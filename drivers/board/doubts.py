@@ -23,13 +23,13 @@ LEVELS: dict[int, m.Pilot] = {12: "A", 11: "A", 9: "B", 8: "B", 6: "C", 5: "C", 
 """What whole volts of the control pilot's high level can only be (boards decode ±1.1 V, drivers.md §4)."""
 
 
-def of_clock(before: s.State, alive: m.BoardAlive) -> str:
-    """Why a keep-alive does not fit the one before; empty where it does."""
+def clock_went_back(before: s.State, alive: m.BoardAlive) -> bool:
+    """Whether a running board has restarted since its last keep-alive."""
     if before.phase != "running" or before.board is None:
-        return ""
+        return False
     back_ms = before.board.timestamp_ms - alive.timestamp_ms
     # More than half of its range, and the counter has begun anew.
-    return "its clock went back, so it has restarted" if 0 < back_ms < 2**31 else ""
+    return 0 < back_ms < 2**31
 
 
 def contradicts(state: s.State, high_V: float) -> bool:

@@ -55,6 +55,9 @@ def step(
         settings: of this driver.
     """
     work = Work(state, now_s, settings)
+    if not isinstance(event, s.Received | s.Damaged | s.LinkUp):
+        # A command meets what the time has made of the board; what the board says may have waited for us, not for it.
+        _due(work)
     match event:
         case s.LinkUp():
             work.change(wire=True, heard_s=now_s, silent=False, refresh_s=now_s + REFRESH_S, resets=0)
@@ -77,7 +80,8 @@ def step(
             _follow_power(work)
         case s.SwitchPhases(three):
             work.want(three_phases=three)
-            work.send(m.SetPhases(three))
+            if work.state.phase == "running":
+                work.send(m.SetPhases(three))
         case s.MoveLock(request_id, locked):
             lock.move(work, request_id, locked)
         case s.Tick():
@@ -85,7 +89,8 @@ def step(
         case _:
             assert_never(event)
     _due(work)
-    _tell_faults(work)
+    if work.state is not state:
+        _tell_faults(work)
     return work.state, tuple(work.effects)
 
 
@@ -120,12 +125,14 @@ def safe_messages(state: s.State) -> tuple[m.ToBoard, ...]:
 
 
 def _received(work: Work, message: m.FromBoard) -> None:
+    if work.state.line_held or not work.state.wire:
+        return  # it was on its way when the board was reset, or the wire lost
     listens = work.state.phase in ("starting", "running")
     match message:
         case m.BoardAlive():
             _alive(work, message)
-        case m.WasReset(reason):
-            _was_reset(work, reason)
+        case m.WasReset():
+            _was_reset(work)
         case m.PilotState(pilot):
             if listens:
                 _pilot(work, pilot)
@@ -156,8 +163,10 @@ def _alive(work: Work, alive: m.BoardAlive) -> None:
     work.change(board=alive, heard_s=work.now_s, silent=False)
     if not known:
         work.do(s.TellBoard(alive))
-    if doubt := doubts.of_clock(state, alive):
-        _doubt(work, doubt)
+    if doubts.clock_went_back(state, alive):
+        # Its report of that follows its first keep-alives (RemoteControlRX.cpp:31-46), or is lost.
+        _lose(work, faults.RESTARTED)
+        work.change(phase="resetting", phase_until_s=work.now_s + ANSWER_S, resets=0)
         return
     if state.silent and state.phase == "resetting" and state.phase_until_s is not None:
         # It is back, and may have what it was sent meanwhile still before it.
@@ -166,9 +175,9 @@ def _alive(work: Work, alive: m.BoardAlive) -> None:
         _run(work)
 
 
-def _was_reset(work: Work, reason: str) -> None:
+def _was_reset(work: Work) -> None:
     if work.state.phase == "running":
-        _lose(work, faults.restarted(reason))
+        _lose(work, faults.RESTARTED)
     work.change(
         phase="starting",
         phase_until_s=work.now_s + START_S,
@@ -179,7 +188,10 @@ def _was_reset(work: Work, reason: str) -> None:
         lock="undefined",
     )
     work.send(*[m.HostAlive()] * RESYNC)
-    _send_wanted(work)
+    work.send(m.SetPilot(work.state.duty))
+    if work.state.wanted.locked:
+        work.send(m.SetLock(True))
+    work.send(m.AllowPower(False))
 
 
 def _run(work: Work) -> None:
@@ -190,6 +202,11 @@ def _run(work: Work) -> None:
     work.do(s.TellEvent(state.pilot))
     # It reports its contactor when that changes, and begins with an open one.
     _relay(work, bool(state.relay_closed))
+    if not work.state.relay_closed:
+        if state.wanted.three_phases is not None:
+            work.send(m.SetPhases(state.wanted.three_phases))
+        if state.wanted.locked is False:
+            work.send(m.SetLock(False))
     work.send(m.AllowPower(work.state.power))
 
 
@@ -344,22 +361,12 @@ def _due_off(work: Work) -> None:
         work.send(m.AllowPower(False))
 
 
-def _send_wanted(work: Work) -> None:
-    """The whole wanted set, in the order in which it is safe: power last."""
-    wanted = work.state.wanted
-    work.send(m.SetPilot(work.state.duty))
-    if wanted.three_phases is not None and not work.state.relay_closed:
-        work.send(m.SetPhases(wanted.three_phases))
-    if wanted.locked is not None and (wanted.locked or not work.state.relay_closed):
-        work.send(m.SetLock(wanted.locked))
-    work.send(m.AllowPower(work.state.power))
-
-
 def _refresh(work: Work) -> None:
     """The wanted set without the phases, and without a lock that has answered: its motor runs at each command."""
     work.send(m.SetPilot(work.state.duty))
-    if work.state.lock_request is not None and work.state.reports_lock:
-        work.send(m.SetLock(work.state.lock_request.locked))
+    request = work.state.lock_request
+    if request is not None and work.state.reports_lock and (request.locked or not work.state.relay_closed):
+        work.send(m.SetLock(request.locked))
     work.send(m.AllowPower(work.state.power))
 
 
@@ -379,7 +386,8 @@ def _tell_faults(work: Work) -> None:
         work.do(s.Raise(fault))
     for fault in sorted(before - now, key=_order):
         work.do(s.Clear(fault))
-    work.change(raised=now)
+    if now != before:
+        work.change(raised=now)
 
 
 def _order(fault: s.Fault) -> tuple[str, str]:

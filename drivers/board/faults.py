@@ -13,6 +13,13 @@ UNANSWERED = 3
 FIRMWARE = "FirmwareVersion"
 """Sub type of VendorError: this firmware is not one that the driver can rely on."""
 
+RESTARTED = Fault(
+    "board_support",
+    "evse_board_support/CommunicationFault",
+    "The board has restarted by itself: look at its supply if it happens again.",
+    "McuToEverest",
+)
+
 
 def lost_wire(reason: str) -> Fault:
     return _board("CommunicationFault", f"The connection to the board is lost: {reason}.")
@@ -22,14 +29,6 @@ def lost_board(timeout_s: float) -> Fault:
     return _board(
         "CommunicationFault",
         f"The board was not heard for {timeout_s:g} s: is it powered, and wired to this port at this baud rate?",
-        "McuToEverest",
-    )
-
-
-def restarted(reason: str) -> Fault:
-    return _board(
-        "CommunicationFault",
-        f"The board has restarted by itself ({reason} reset): look at its supply if it happens again.",
         "McuToEverest",
     )
 
@@ -55,7 +54,8 @@ def faults(state: State, settings: Settings) -> Iterator[Fault]:
     elif state.phase == "resetting" and state.resets >= UNANSWERED and not state.silent:
         yield _board(
             "CommunicationFault",
-            f"The board sends but has not answered {state.resets} restarts: is its receive line wired?",
+            f"The board sends but has not answered {state.resets} restarts: is its "
+            f"{'reset' if settings.reset_line else 'receive'} line wired?",
             "EverestToMcu",
         )
     yield from _firmware(state, settings)

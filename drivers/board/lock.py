@@ -16,7 +16,7 @@ def move(work: Work, request_id: int, locked: bool) -> None:
         work.do(s.LockDone(state.lock_request.request_id, "a newer command has taken its place"))
     work.want(locked=locked)
     work.change(lock_request=None, lock_failed=False)
-    if state.phase not in ("starting", "running"):
+    if state.phase != "running":
         work.do(s.LockDone(request_id, "the board is not there: the lock moves when it is back"))
         return
     # Twice: a board without feedback may lose one, and a later one would have its motor run longer.

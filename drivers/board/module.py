@@ -21,6 +21,7 @@ from drivers.board.messages import (
     SetPhases,
     ToBoard,
     UnsupportedMessageError,
+    WasReset,
 )
 from drivers.link.link import CountsDamage, Link
 from evse_daemon.framework.calls import CallError, Deferred, RejectedError
@@ -189,8 +190,10 @@ class BoardModule(Module):
         try:
             message = self.codec.decode_from_board(data)
         except BadMessageError as error:
-            self._limited_log.warning(str(error), "a message of the board was ignored", reason=str(error))
+            self._limited_log.warning("message", "a message of the board was ignored", reason=str(error))
             return
+        if isinstance(message, WasReset):
+            self.log.info("the board has started", reason=message.reason)
         self._feed(state.Received(message))
 
     def _feed(self, event: state.Event) -> None:

@@ -93,7 +93,9 @@ def step(state: State, event: Event, now_s: float) -> Result:
                 return state, (Note("frame", f"a frame that cannot be used: {error}"),)
             before = state
             state = _take(state, fields.source, reading, now_s)
-            if before.fault and state.fault is None:
+            if (before.fault and state.fault is None) or (
+                state.group_count > before.group_count and not state.is_on
+            ):
                 effects += _switch_off(state)
         case SetMode(on):
             state = replace(state, wanted_on=on)

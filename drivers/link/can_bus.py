@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import errno
 import threading
+import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -33,6 +34,9 @@ THREAD_S = 0.2
 
 CLOSE_S = 1.0
 """How long closing a bus is waited for."""
+
+LAST_FRAMES_S = 0.02
+"""Between the last frames, which switch off, and the closing of the adapter, which may forget what it has not sent."""
 
 UNREAD = 4096
 """Frames that a reading thread may be ahead; the oldest are dropped."""
@@ -233,6 +237,13 @@ class CanBus:
                 self._take(message)
         except Exception as error:  # noqa: BLE001 - python-can's drivers raise what they like
             self._lose(f"receiving failed: {error}")
+        else:
+            # An adapter's class may hold frames of which its file says nothing any more.
+            asyncio.get_running_loop().call_soon(self._read_on, bus)
+
+    def _read_on(self, bus: can.BusABC) -> None:
+        if bus is self._bus:
+            self._readable(bus)
 
     def _take(self, message: can.Message) -> None:
         if self._lost is None or self._lost.done() or self._listener is None:
@@ -320,6 +331,7 @@ class _Thread(threading.Thread):
 
 def _close(reading: threading.Thread | None, bus: can.BusABC) -> None:
     """Runs in a thread: some interfaces wait when they close."""
+    time.sleep(LAST_FRAMES_S)
     if reading is not None:
         reading.join(CLOSE_S)
     # The device may be gone, which is why it is closed.

@@ -38,8 +38,8 @@ TIMEOUT_MS = 250
 PADDING = 0xCC
 """ISO 15765-2's; every frame has 8 bytes."""
 
-WAITING = 8
-"""Messages of more than one frame that may wait for their turn; the oldest is dropped."""
+WAITING = 32
+"""Messages that may wait for their turn; the oldest is dropped."""
 
 SLACK_S = 0.001
 """The library's timers are asked a little after they are due."""
@@ -81,21 +81,24 @@ class IsoTpLink:
     """See drivers.link.link.Link.
 
     A message of one frame is sent at once, in the order of ``send``; a longer one that was being sent begins anew after
-    it. So a command never waits for a board that owes a flow control.
+    it. So a command never waits for a board that owes a flow control. A board sends in order instead: what it reports
+    has to fit together.
 
     Args:
         wire: the bus.
         sends: the identifier of the frames sent.
         receives: the identifier of the frames of the other side.
         log: a structlog logger.
+        in_order: short messages wait for longer ones before them; for the board's end.
     """
 
-    def __init__(self, wire: CanWire, *, sends: int, receives: int, log: Any) -> None:
+    def __init__(self, wire: CanWire, *, sends: int, receives: int, log: Any, in_order: bool = False) -> None:
         self.dropped = 0
         """Messages that did not arrive whole, or could not be sent whole."""
         self._wire = wire
         self._sends = sends
         self._receives = receives
+        self._in_order = in_order
         self._log = RateLimitedLog(log)
         self._listener: LinkListener | None = None
         self._arrived: isotp.CanMessage | None = None
@@ -148,7 +151,8 @@ class IsoTpLink:
             )
             return
         payload = with_crc(message)
-        if len(payload) > SINGLE:
+        must_wait = self._in_order and (self._sending is not None or bool(self._waiting))
+        if len(payload) > SINGLE or must_wait:
             self._waiting.append(payload)
         else:
             if self._sending is not None:

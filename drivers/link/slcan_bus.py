@@ -6,7 +6,7 @@ any more after one byte that is no text.
 
 from __future__ import annotations
 
-from can import CanOperationError, Message
+from can import CanInitializationError, CanOperationError, Message
 from can.exceptions import error_check
 from can.interfaces.slcan import slcanBus
 
@@ -25,6 +25,11 @@ class SlcanBus(slcanBus):
         """Lines that were no frame."""
         # What the port sends when it is opened is not waited for: adapters that reset then need socketcan's slcand.
         super().__init__(channel, bitrate=bitrate, sleep_after_open=0, timeout=0)
+        try:
+            self.serialPortOrig.exclusive = True
+        except OSError as error:
+            self.serialPortOrig.close()
+            raise CanInitializationError(f"{channel} is in use by another program") from error
 
     def send(self, msg: Message, timeout: float | None = None) -> None:  # noqa: ARG002 - the wire never waits
         super().send(msg, timeout=WRITE_S)

@@ -62,7 +62,7 @@ def add_to(commands: Commands) -> None:
     board.add_argument(
         "--host-watchdog",
         action="store_true",
-        help="signal F and open after 5 s without its host; the published firmware does not",
+        help="signal F and open after 5 s without its host, as over CAN always; the published firmware does not",
     )
     board.add_argument(
         "--log-level",
@@ -104,7 +104,10 @@ def simulate_one(arguments: argparse.Namespace) -> int:
     except ImportError as error:
         print(error, file=sys.stderr)
         return ExitCode.FAILED
-    options: dict[str, Any] = {"wire": arguments.wire, "host_watchdog": arguments.host_watchdog}
+    options: dict[str, Any] = {
+        "wire": arguments.wire,
+        "host_watchdog": arguments.host_watchdog or arguments.wire == "can",
+    }
     if arguments.link is not None:
         options["link"] = arguments.link
     if arguments.software_version is not None:

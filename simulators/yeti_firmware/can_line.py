@@ -30,6 +30,7 @@ class CanLine(SerialLine):
         self._adapter = SlcanAdapter(self._put, self._take)
         self._link = IsoTpLink(
             _Adapted(self._adapter),
+            in_order=True,
             sends=ids.to_host,
             receives=ids.to_board,
             log=structlog.get_logger(__name__),

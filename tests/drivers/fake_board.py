@@ -37,8 +37,10 @@ class FakeBoard:
         self.relay = self.welded
         self.said: dict[str, m.FromBoard] = {"relay": m.RelayState(False), "flags": m.ErrorFlags()}
         self._switch_s: float | None = None
-        self._outbox: list[m.FromBoard] = [m.WasReset(reason)] if self.answers_resets else []
         self._cycles = 0
+        self._outbox: list[m.FromBoard] = [self._alive()] * 3
+        if self.answers_resets:
+            self._outbox.append(m.WasReset(reason))
 
     def restart(self, reason: m.ResetReason = "watchdog") -> None:
         self._boot(reason)
@@ -85,11 +87,14 @@ class FakeBoard:
         if self._cycles % round(ALIVE_S / CYCLE_S) == 0:
             said += [
                 m.PilotVoltages(VOLTAGES[pilot], 0.0),
-                m.BoardAlive(self.version, 50 * self._cycles, 0, 0, self.protocol, 32.0, 6.0, 3, 1, True),
+                self._alive(),
                 m.MeterReading(voltage_V=(230.0, 230.0, 230.0), total_energy_Wh=1234.5),
             ]
         self._cycles += 1
         return said
+
+    def _alive(self) -> m.BoardAlive:
+        return m.BoardAlive(self.version, 50 * self._cycles, 0, 0, self.protocol, 32.0, 6.0, 3, 1, True)
 
     def _switch(self, now_s: float) -> None:
         wanted = self.power and self.car in ("C", "D") and self.duty != m.PILOT_F

@@ -363,7 +363,8 @@ def test_a_restart_of_its_own_is_an_error_until_the_board_is_in_step_again() -> 
     rig.advance(1)
     raised = [effect.fault for _, effect in rig.told if isinstance(effect, s.Raise)]
     assert [(fault.type, fault.sub_type) for fault in raised] == [tuple(LOST_BOARD.rsplit("/", 1))]
-    assert "watchdog" in raised[0].message
+    assert "restarted by itself" in raised[0].message
+    assert rig.board.resets == 1, "it is not restarted once more for that"
     assert rig.errors() == set()
     assert rig.events()[-2:] == ["C", "PowerOff"]
     assert (rig.board.duty, rig.board.lock, rig.board.power) == (1600, "locked", False)

@@ -7,6 +7,7 @@ import contextlib
 import errno
 import itertools
 import os
+import select
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -15,6 +16,8 @@ from typing import Any
 import can
 import pytest
 import structlog
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from drivers.link.can_bus import CanBus, CanSettings, open_bus
 from drivers.link.can_errors import BUS_OFF, DEADLINE_S, ErrorPeriod, describe
@@ -298,6 +301,16 @@ def test_frames_pass_both_ways_through_an_adapter_on_a_serial_port(tmp_path: Pat
     run(scenario())
 
 
+def test_more_frames_than_are_read_at_once_arrive_all(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with on_a_pty(tmp_path) as (_, heard, adapter, _):
+            adapter.pipe.write(b"".join(b"t%03X0\r" % number for number in range(300)))
+            await until(lambda: len(heard.frames) == 300)
+            assert [frame.id for frame in heard.frames] == list(range(300))
+
+    run(scenario())
+
+
 GARBAGE = [
     b"t123",
     b"tXYZ1AA\r",
@@ -334,6 +347,48 @@ def test_memory_stays_bounded_where_no_line_ends() -> None:
             os.write(master, b"A" * 1000)
             assert bus.recv(0) is None
             assert len(bus._buffer) <= 64
+    finally:
+        bus.shutdown()
+        os.close(master)
+        os.close(slave)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(
+        st.binary(max_size=40) | st.sampled_from([b"t6A1", b"T", b"8", b"\r", b"\a", b"r6A18\r"]), max_size=20
+    )
+)
+def test_whatever_an_adapter_sends_the_next_frame_is_read(pieces: list[bytes]) -> None:
+    master, slave = os.openpty()
+    bus = open_bus(CanSettings("slcan", os.ttyname(slave), 125_000))
+    assert isinstance(bus, SlcanBus)
+    try:
+        for piece in pieces:
+            os.write(master, piece)
+            while bus.recv(0) is not None:
+                assert len(bus._buffer) <= 64 + 20 * 40
+        os.write(master, b"\rt6A12C006\r")
+        found: list[tuple[int, bytes]] = []
+        while (0x6A1, b"\xc0\x06") not in found[-1:]:
+            # A pseudo-terminal passes bytes on a little later.
+            assert select.select([bus.fileno()], [], [], 5)[0]
+            while (read := bus.recv(0)) is not None:
+                found.append((read.arbitration_id, bytes(read.data)))
+        assert bus._buffer == b""
+    finally:
+        bus.shutdown()
+        os.close(master)
+        os.close(slave)
+
+
+def test_a_port_is_for_one_program() -> None:
+    master, slave = os.openpty()
+    port = CanSettings("slcan", os.ttyname(slave), 125_000)
+    bus = open_bus(port)
+    try:
+        with pytest.raises(can.CanError, match="in use by another program"):
+            open_bus(port)
     finally:
         bus.shutdown()
         os.close(master)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 
 from drivers.yeti_can_driver.module import YetiCanDriver
@@ -29,6 +31,12 @@ active_modules:
       bsp: [{module_id: board, implementation_id: board_support}]
       powermeter_grid_side: [{module_id: board, implementation_id: powermeter}]
 """
+
+
+@pytest.fixture(autouse=True)
+def virtual() -> Iterator[None]:
+    with virtual_loop():
+        yield
 
 
 @pytest.mark.parametrize("fault", ["noise 1", "lose 1"])
@@ -63,15 +71,14 @@ def test_no_wrong_state_is_believed_and_the_board_is_heard_again(fault: str) -> 
 
     board.line.send, driver.link.send = board_sends, driver_sends  # type: ignore[method-assign]
     driver._received, board._received = driver_hears, board_hears  # type: ignore[method-assign, assignment]
-    with virtual_loop(station.clock):
-        station.begin()
-        station.advance(5)
-        board.break_it(fault)
-        for _ in range(5):
-            station.send(SESSION, "iec_wait_pwr_ready;draw_power_regulated 16,3;sleep 30;unplug")
-            station.advance(60)
-        board.break_it("none")
-        station.advance(30)
+    station.begin()
+    station.advance(5)
+    board.break_it(fault)
+    for _ in range(5):
+        station.send(SESSION, "iec_wait_pwr_ready;draw_power_regulated 16,3;sleep 30;unplug")
+        station.advance(60)
+    board.break_it("none")
+    station.advance(30)
     assert set(heard) <= sent, "a message that the board never sent"
     assert set(obeyed) <= commands, "a command that the driver never gave"
     assert len(heard) > 100

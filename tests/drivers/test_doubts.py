@@ -116,7 +116,7 @@ def test_a_restart_whose_report_is_lost_is_noticed_by_the_boards_clock() -> None
     rig.board.restart()
     lose(rig, 0.1)
     rig.advance(2)
-    assert "clock went back" in messages_of_faults(rig)[0]
+    assert "restarted by itself" in messages_of_faults(rig)[0]
     assert rig.events()[-1] == "PowerOff"
     assert rig.errors() == set()
 

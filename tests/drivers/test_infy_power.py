@@ -117,6 +117,15 @@ def test_a_bus_that_cannot_be_opened_is_a_communication_fault_with_its_reason() 
     assert bench.errors == []
 
 
+def test_the_modules_of_a_group_are_off_as_soon_as_they_are_counted() -> None:
+    bench = Bench((0, 1), start=False, group_address=1)
+    for each in bench.modules.rectifiers.values():
+        each.on = True
+    bench.driver.bus_up()
+    bench.world.advance(0.1)
+    assert not any(each.on for each in bench.modules.rectifiers.values())
+
+
 def test_a_group_is_counted_and_then_asked() -> None:
     bench = Bench((0, 1, 2), group_address=1)
     assert sorted(bench.driver.state.modules) == [0, 1, 2]

@@ -255,6 +255,24 @@ def test_commands_that_are_sent_together_go_before_the_long_message_between_them
     by_hand(scenario)
 
 
+def test_a_board_sends_in_order() -> None:
+    async def scenario() -> None:
+        cable = Cable()
+        link = IsoTpLink(cable, sends=IDS.to_board, receives=IDS.to_host, log=LOG, in_order=True)
+        async with running((link, Listener())):
+            for message in (PWM, HOST_ALIVE, POWER_OFF, HOST_ALIVE, PWM):
+                link.send(message)
+            await turn()
+            assert [frame[:4] for frame in cable.hex()] == ["06B8", "100A"]
+            for _ in range(2):
+                cable.give("300000")
+                await turn()
+            kinds = [frame[:4] for frame in cable.hex()]
+            assert kinds == ["06B8", "100A", "212F", "05C0", "100A", "212F", "06B8"]
+
+    run(scenario())
+
+
 def test_a_board_that_never_sends_flow_control_costs_the_long_messages_only() -> None:
     async def scenario(link: IsoTpLink, cable: Cable, _listener: Listener) -> None:
         for _ in range(100):

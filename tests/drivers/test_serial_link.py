@@ -165,3 +165,19 @@ def test_what_was_sent_last_leaves_before_the_port_is_closed(board: PtyEnd) -> N
         assert board.heard() == [b"power off"]
 
     run(scenario())
+
+
+def test_what_waits_still_is_let_out_before_the_port_is_closed(board: PtyEnd) -> None:
+    async def scenario() -> None:
+        board.plug_in()
+        link, listener = link_to(board), Listener()
+        task = asyncio.create_task(link.run(listener))
+        await until(lambda: listener.events == ["up"])
+        while not link.dropped:  # the operating system's buffer is full, and ours
+            link.send(bytes(MAX_MESSAGE))
+        link.send(b"power off")
+        task.cancel()
+        await until(lambda: board.heard() and task.done())
+        assert board.heard()[-1] == b"power off"
+
+    run(scenario())

@@ -6,8 +6,11 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from drivers.board import messages as m
+from drivers.link.framing import FrameDecoder, encode_frame
 from drivers.link.link import Link, LinkListener
 from drivers.yeti.codec import YetiCodec
 from drivers.yeti_driver.module import YetiDriver
@@ -345,3 +348,59 @@ def test_a_reset_line_that_cannot_be_had_leaves_the_reset_by_message() -> None:
     rig = Rig(WithoutPin)
     assert m.Reset() in rig.link.sent
     assert rig.module.state.phase == "running"
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.lists(st.one_of(st.binary(max_size=60), st.binary(max_size=60).map(encode_frame)), max_size=40))
+def test_whatever_bytes_come_the_driver_stands_and_no_power_is_allowed(pieces: list[bytes]) -> None:
+    rig = Rig()
+    decoder = FrameDecoder()
+    for piece in pieces:
+        for message in decoder.feed(piece):
+            rig.module.received(message)
+    rig.world.settle()
+    rig.advance(0.2)
+    assert rig.failures == []
+    assert m.AllowPower(True) not in rig.link.sent
+
+
+@pytest.mark.parametrize(
+    ("cable", "ampacity"),
+    [
+        ("13A", "A_13"),
+        ("20A", "A_20"),
+        ("32A", "A_32"),
+        ("70A", "A_63_3ph_70_1ph"),
+        ("none", "None"),
+        ("fault", "None"),
+    ],
+)
+def test_the_cable_is_told_as_everest_names_it(cable: m.Cable, ampacity: str) -> None:
+    rig = Rig()
+    for _ in range(2):
+        rig.module.received(CODEC.encode_from_board(m.ProximityState(cable)))
+    rig.world.settle()
+    told = rig.world.published(BOARD, EvseBoardSupport.ac_pp_ampacity)
+    assert [value.ampacity for value in told] == [ampacity], "once, though the board says it again"
+
+
+def test_a_newer_command_to_the_lock_takes_the_place_of_an_older() -> None:
+    rig = Rig()
+    older = rig.world.begin(LOCK, ConnectorLock.lock)
+    rig.advance(0.2)
+    newer = rig.world.begin(LOCK, ConnectorLock.unlock)
+    rig.advance(2)
+    assert isinstance(older.outcome, CallError)
+    assert "newer command" in older.outcome.message
+    assert newer.outcome == (None,)
+    assert rig.board.lock == "unlocked"
+
+
+def test_a_phase_switch_while_the_board_is_away_holds_once_it_is_back() -> None:
+    rig = Rig()
+    rig.module.link_lost("gone")
+    rig.world.call(BOARD, EvseBoardSupport.ac_switch_three_phases_while_charging, False)
+    assert rig.board.three_phases
+    rig.module.link_up()
+    rig.advance(1)
+    assert not rig.board.three_phases

@@ -20,8 +20,8 @@ pytestmark = golden.pytestmark
 @pytest.mark.parametrize("run", [run for run in golden.RUNS if run != "05_error_rcd"])
 def test_a_board_on_can_makes_the_same(run: str, tmp_path: Path) -> None:
     recording = tmp_path / "run.jsonl"
-    station = VirtualStation(over_memory_can(load_text(golden.configuration("everest", tmp_path))))
-    with virtual_loop(station.clock):
+    with virtual_loop():
+        station = VirtualStation(over_memory_can(load_text(golden.configuration("everest", tmp_path))))
         station.begin()
         for at_s, topic, payload in golden.stimuli(run):
             station.advance(max(0.0, at_s - station.clock.now_s()))

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import isotp.tools
 import structlog
 
 from drivers.link.can_wire import CanFrame, CanListener
@@ -82,6 +83,9 @@ def over_memory_can(config: RunConfig) -> RunConfig:
 
     class Firmware(MemoryBoard):
         def make_line(self) -> Line:
+            loop = asyncio.get_running_loop()
+            assert isinstance(loop, VirtualLoop), "build it within virtual_loop"
+            loop.clock = self.clock
             self.pipe = pipes[self.module_id.removesuffix(FAR_END)] = LaterPipe(self.clock)
             return CanLine(self.pipe, self.arrived, random.Random(self.module_id), ids)
 
@@ -93,24 +97,33 @@ def over_memory_can(config: RunConfig) -> RunConfig:
     return dataclasses.replace(wired, modules=modules)
 
 
-class _VirtualLoop:
-    """As much of an event loop as IsoTpLink asks for."""
+class VirtualLoop:
+    """As much of an event loop as IsoTpLink asks for, and of the module time as its library does."""
 
-    def __init__(self, clock: Clock) -> None:
-        self._clock = clock
+    def __init__(self) -> None:
+        self.clock: Clock | None = None
+        """Of the station that was built last."""
 
     def call_soon(self, callback: Callable[..., Any], *args: Any) -> Any:
         return self.call_later(0.0, callback, *args)
 
     def call_later(self, delay_s: float, callback: Callable[..., Any], *args: Any) -> Any:
-        return self._clock.call_at(self._clock.now_s() + delay_s, lambda: callback(*args))
+        assert self.clock is not None
+        return self.clock.call_at(self.clock.now_s() + delay_s, lambda: callback(*args))
+
+    def perf_counter_ns(self) -> int:
+        return 0 if self.clock is None else round(self.clock.now_s() * 1e9)
 
 
 @contextmanager
-def virtual_loop(clock: Clock) -> Iterator[None]:
-    """While no event loop runs, a clock does for one."""
-    asyncio._set_running_loop(_VirtualLoop(clock))  # type: ignore[arg-type]
+def virtual_loop() -> Iterator[None]:
+    """The stations over CAN that are built within take their clock for an event loop's."""
+    loop = VirtualLoop()
+    asyncio._set_running_loop(loop)  # type: ignore[arg-type]
+    tools = vars(isotp.tools)
+    time, tools["time"] = tools["time"], loop
     try:
         yield
     finally:
+        tools["time"] = time
         asyncio._set_running_loop(None)

@@ -27,6 +27,7 @@ def test_a_whole_session_over_can(mosquitto: Mosquitto, start: Start) -> None:
         client.publish(CARSIM, SHORT)
         client.wait_event("SessionFinished", timeout_s=30)
         assert client.events() == WHOLE
+        assert client.on(LOST) == []
         daemon.end()
         assert daemon.err == ""
 
@@ -72,5 +73,6 @@ def test_two_programs_on_one_bus(mosquitto: Mosquitto, start: Start, tmp_path: P
             program.tell(SHORT)
             client.wait_event("SessionFinished", timeout_s=30)
             assert client.events() == WHOLE
+            assert client.on(LOST) == []
     finally:
         program.end()

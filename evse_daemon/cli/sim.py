@@ -99,7 +99,11 @@ def simulate_one(arguments: argparse.Namespace) -> int:
 
     if arguments.simulated == "infy":
         return _simulate_infy(arguments)
-    program = import_module("simulators.yeti_firmware.program")
+    try:
+        program = import_module("simulators.yeti_firmware.program")
+    except ImportError as error:
+        print(error, file=sys.stderr)
+        return ExitCode.FAILED
     options: dict[str, Any] = {
         "wire": arguments.wire,
         "host_watchdog": arguments.host_watchdog or arguments.wire == "can",

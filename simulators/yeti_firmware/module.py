@@ -179,11 +179,14 @@ class YetiFirmware(Module):
         """Breaks the board as a text says, or mends it.
 
         Raises:
-            FaultError: the text is no fault; nothing is done.
+            FaultError: the text is no fault, and nothing is done; or the port does not come back.
         """
         for fault in faults.parse(text):
             self.log.info("fault", what=str(fault))
-            self._break(fault)
+            try:
+                self._break(fault)
+            except OSError as error:
+                raise FaultError(f"the port does not come back: {error}") from error
 
     def _break(self, fault: faults.Fault) -> None:
         broken = self.board.faults

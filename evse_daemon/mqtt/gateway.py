@@ -210,8 +210,9 @@ class Gateway:
         self._bus.settle()  # what the modules have said last, and these answers
         if self._peers is not None:
             self._peers.stopping()
+        denials = self._denials()
         for topic in self._retained():
-            self._sender.event(topic, already(_EMPTY), _PRESENCE, Rank.KEEP)
+            self._sender.event(topic, denials.get(topic, already(_EMPTY)), _PRESENCE, Rank.KEEP)
         self._sender.event(self._topics.status, already(_OFFLINE), _PRESENCE, Rank.KEEP)
         await self._sender.stop(timeout_s)
 
@@ -301,6 +302,20 @@ class Gateway:
             if self._dialect.var_delivery(source.interface.vars[name]).retain
         ]
 
+    def _denials(self) -> dict[str, Render]:
+        """What takes back a variable that the broker keeps, by topic: "false", since all of them say what is ready.
+
+        An empty payload clears any topic; those who listen to a variable cannot read it.
+        """
+        return {
+            self._topics.var(source.module_id, source.implementation_id, var.name): partial(
+                _var_as_json, self._dialect, var, False
+            )
+            for source in self._bus.implementations.values()
+            for var in source.interface.vars.values()
+            if self._dialect.var_delivery(var).retain
+        }
+
     def _connected(self) -> None:
         """A connection is made: what waits goes out, and behind it the present state.
 
@@ -348,8 +363,9 @@ class Gateway:
         except BrokerUnreachable as error:
             log.warning("retained messages of a former run could not be looked for", reason=str(error))
             return
+        denials = self._denials()
         for topic in leftovers:
-            self._sender.first(topic, already(_EMPTY), _PRESENCE)
+            self._sender.first(topic, denials.get(topic, already(_EMPTY)), _PRESENCE)
 
 
 def _var_as_json(dialect: Documented, var: Var[Any], value: Any) -> bytes:

@@ -177,8 +177,9 @@ def test_leftovers_of_a_dead_run_go_before_the_new_appears(mosquitto: Mosquitto)
             async with station_on(mosquitto) as station:
                 station.bench.publish(Bench.ready, True)
                 await until(lambda: heard(watcher, VARS + "ready")[-1:] == ['{"data":true,"msg_type":"Var"}'])
+                not_ready = '{"data":false,"msg_type":"Var"}'
                 for topic in left:
-                    assert heard(watcher, topic)[:2] == ["old", ""]
+                    assert heard(watcher, topic)[:2] == ["old", not_ready if topic == VARS + "ready" else ""]
                 assert heard(watcher, "everest2/ready") == ["old"]
                 async with Recorder(mosquitto.settings, "everest/#", "everest2/#", STATUS) as late:
                     await until(lambda: len(late.messages) == 5)
@@ -187,9 +188,10 @@ def test_leftovers_of_a_dead_run_go_before_the_new_appears(mosquitto: Mosquitto)
                     }  # fmt: skip
                     assert heard(late, STATUS) == ["online"]
             await until(lambda: heard(watcher, STATUS) == ["online", "offline"])
-        async with Recorder(mosquitto.settings, "everest/ready", "everest/modules/+/ready", STATUS) as after:
-            await until(lambda: len(after.messages) == 1)
+        async with Recorder(mosquitto.settings, "everest/#", STATUS) as after:
+            await until(lambda: len(after.messages) == 2)
             assert heard(after, STATUS) == ["offline"]
+            assert heard(after, VARS + "ready") == [not_ready], "an empty payload is no message of a variable"
 
     run(scenario())
 

@@ -26,7 +26,7 @@ def cp_changed(work: Work, cp: CpState | None) -> None:
         pilot.unexpected_f = False
     pilot.cp = cp
     if cp == "A":
-        if not state.car_left and state.charger in ("Idle", "Disabled"):
+        if not state.car_left and state.charger == "Idle":
             faults.clear_own(work)
         state.car_left = True
         state.session.car_left = state.session.car_left or pilot.plugged

@@ -112,6 +112,8 @@ def restore(work: Work, latched: tuple[Cause, ...]) -> None:
     """Raises again what a run before this one has latched; others' errors are raised by them, and named as causes."""
     state = work.state
     state.latched = latches.unique((*latched, *state.latched))
+    if state.retry_latch_s is not None:
+        state.retry_latch_s = work.now_s  # what was latched before this was read can be stored now
     for cause in latched:
         if cause.source == "evse_manager":
             raise_own(work, cause.type, cause.description, cause.severity, cause.sub_type)

@@ -76,15 +76,14 @@ class JournalLane:
         """Whether all is done."""
         return not self._waiting and self._committing is None and not self._saving
 
-    def extend(self, wanted: Sequence[effects.JournalEffect]) -> None:
-        """Does these after what waits already."""
+    def queue(self, wanted: Sequence[effects.JournalEffect]) -> None:
+        """Puts these behind what waits already; ``run`` does them."""
         self._waiting.extend(wanted)
-        self._run()
 
     def afterwards(self, callback: Callable[[], None]) -> None:
         """Calls back when what waits now is done: at once, where nothing does."""
         self._waiting.append(_Then(callback))
-        self._run()
+        self.run()
 
     def drop_undone(self) -> None:
         """The kernel failed: what it decided for a session is found in the journal, as after a crash."""
@@ -109,9 +108,10 @@ class JournalLane:
                     SessionEvent(uuid="", timestamp=self._evse.context.bus.timestamp(), event=event)
                 )
             )
-        self._evse.context.inbox.put(self._run)
+        self._evse.context.inbox.put(self.run)
 
-    def _run(self) -> None:
+    def run(self) -> None:
+        """Does what waits, as far as nothing has to be answered first."""
         while self._waiting and self._committing is None and not self._saving:
             effect = self._waiting.popleft()
             if isinstance(effect, _Then):
@@ -129,7 +129,11 @@ class JournalLane:
                 journal.append(kind, evse.module_id, payload, self._answer_to(request_id))
             case effects.SaveLatched(request_id, latched):
                 self._await_store(request_id)
-                self._settings.put(LATCHED_ERRORS, latches.to_json(latched), self._answer_to(request_id))
+                answer = self._answer_to(request_id)
+                if evse.latches_read:
+                    self._settings.put(LATCHED_ERRORS, latches.to_json(latched), answer)
+                else:
+                    answer("what was latched before has not been read yet")
             case effects.SaveTable(entries):
                 self._save_table(entries)
             case effects.Record(kind, payload):
@@ -205,7 +209,7 @@ class JournalLane:
         if error is not None:
             self._evse.log.error("a record could not be stored", reason=error)
         self._feed(events.Committed(request_id, error))
-        self._run()
+        self.run()
         self._rested()
 
     def _save_table(self, entries: Sequence[EnableDisableSource]) -> None:
@@ -225,7 +229,7 @@ class JournalLane:
     def _saved(self, save: int) -> None:
         if self._saving == save:
             self._saving = 0
-            self._run()
+            self.run()
             self._rested()
 
     def _recorded(self, error: str | None) -> None:

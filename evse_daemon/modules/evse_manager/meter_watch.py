@@ -6,10 +6,10 @@ that a slow meter is given its time.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from evse_daemon.modules.evse_manager import faults
-from evse_daemon.modules.evse_manager.state import State
+from evse_daemon.modules.evse_manager.state import MeterWatch, State
 from evse_daemon.modules.evse_manager.work import Work
 from evse_daemon.types.powermeter import Powermeter
 
@@ -31,25 +31,6 @@ OBSERVED = 3
 
 UNCOUNTED_WH = 250.0
 """Energy by the meter's own power that may go uncounted; meters resolve down to 100 Wh."""
-
-
-@dataclass(slots=True)
-class MeterWatch:
-    """What is known of the billing meter's samples; each new one makes a new watch."""
-
-    timestamp: str
-    at_s: float
-    """When the last new sample came."""
-    due_s: float
-    """When the meter counts as silent."""
-    intervals_s: tuple[float, ...] = ()
-    counted_wh: float = 0.0
-    uncounted_wh: float = 0.0
-    """What flowed by the meter's power since the count changed last."""
-    unchanged: int = 0
-    """New samples since the count changed last."""
-    waited: bool = False
-    """It was looked at too late once, and given time."""
 
 
 def _after(watch: MeterWatch | None, sample: Powermeter, now_s: float, *, flows: bool) -> MeterWatch:

@@ -66,7 +66,14 @@ RETRY_SETTINGS_S = 10.0
 """How long after the settings could not be read they are read again."""
 
 
-LEVELS = (events.CapabilitiesChanged, events.ProximityChanged, events.ContactorChanged, events.CausesChanged)
+LEVELS = (
+    events.CapabilitiesChanged,
+    events.PhasesAvailable,
+    events.ProximityChanged,
+    events.ContactorChanged,
+    events.CausesChanged,
+)
+"""What peers say once and not again while it holds."""
 
 
 def _begins_session(effect: effects.JournalEffect) -> bool:
@@ -111,8 +118,11 @@ class EvseManager(Module):
         self._done: Callable[[], None] | None = None
         self._restarting: Timer | None = None
         self._off = False
-        self._levels: dict[type[events.Event], events.Event] = {}
-        """What peers said last of what they say only once; also what a kernel that failed did not take over."""
+        """The kernel failed too often: nothing begins any more."""
+        self._untaken: dict[type[events.Event], events.Event] = {}
+        """The levels at which the kernel failed: the one that begins anew takes them over."""
+        self.latches_read = False
+        """What a run before this one has latched is known, and may be overwritten."""
         self.settings = Settings(context.journal, context.module_id)
         self._kept_table = KeptTable(self, self.settings)
         self.lane = JournalLane(self, self.settings, self._kept_table, self._tell_done)
@@ -191,16 +201,21 @@ class EvseManager(Module):
         if capabilities is None or capabilities.max_phase_count_import == 3:
             modes.append("AC_three_phase_core")
         self.evse.publish(EvseManagerInterface.supported_energy_transfer_modes, modes)
-        self._begin()
+        if self._restarting is None:
+            self._begin()
 
     def _begin(self) -> None:
+        self._restarting = None
+        if self._off:
+            return
         if not self._restore_latches():
-            self.after(RETRY_SETTINGS_S, self._begin)  # whether the contactor is welded must be known
+            # Whether the contactor is welded must be known.
+            self._restarting = self.after(RETRY_SETTINGS_S, self._begin)
             return
         if self._kept_table.unread:
             table = {**enable_table.restored(self._kept_table.read()), **self.state.table}
             self.state.table, self.state.decided_by = table, enable_table.decide(table)
-            self.lane.extend((effects.SaveTable(enable_table.lasting(table)),))
+            self.lane.queue((effects.SaveTable(enable_table.lasting(table)),))
         unfinished: tuple[dict[str, Any], ...] = ()
         untold: tuple[dict[str, Any], ...] = ()
         try:
@@ -223,7 +238,8 @@ class EvseManager(Module):
         except StoreError as error:
             self.log.error("the latched errors cannot be read", reason=str(error))  # noqa: TRY400 - as below
             return False
-        if stored:
+        self.latches_read = True
+        if stored or self.state.latched:
             self.feed(events.LatchesRestored(stored))
         return True
 
@@ -231,21 +247,22 @@ class EvseManager(Module):
         """Has the core decide on an event and runs the effects; returns a command's result."""
         now_s = self.clock.now_s()
         if isinstance(event, LEVELS):
-            self._levels[type(event)] = event
+            self._untaken[type(event)] = event
         self.session_log.event(event)
         state, wanted = step(
             self.config, self.state, event, now_s, self.context.bus.timestamp(), self._fresh_id
         )
+        self._untaken.pop(type(event), None)
         before, self.state = self.state, state
+        self.lane.queue(wanted.journal)  # before anything can fail: the state is that after these effects
         for effect in wanted.board:
             self.session_log.effect(effect)
             self.board.run(effect)
         if state.inoperative != before.inoperative:
             self._explain(before.inoperative)
-        if wanted.journal:
-            if any(_begins_session(effect) for effect in wanted.journal):
-                self._fresh_id = self._new_session_id()  # also where the session has ended in the same step
-            self.lane.extend(wanted.journal)
+        if any(_begins_session(effect) for effect in wanted.journal):
+            self._fresh_id = self._new_session_id()  # also where the session has ended in the same step
+        self.lane.run()
         self._arm(now_s)
         self._tell_done()
         return wanted.reply
@@ -437,8 +454,8 @@ class EvseManager(Module):
                 RESTART_AFTER_S, self._restart
             )  # the journal must say how it stands
             return
-        for level in tuple(self._levels.values()):
-            self.feed(level)  # the kernel that failed may not have taken it over
+        for level in tuple(self._untaken.values()):
+            self.feed(level)
         self.state.inoperative = ()  # what still prevents charging is told anew
         self.evse.clear_error("evse_manager/Inoperative")
         self.evse.clear_error("evse_manager/Internal", "Kernel")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from operator import attrgetter
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 from evse_daemon.modules.evse_manager import bcb, enable_table
 from evse_daemon.modules.evse_manager.effects import Commit
@@ -16,9 +16,6 @@ from evse_daemon.types.evse_board_support import HardwareCapabilities
 from evse_daemon.types.evse_manager import EnableDisableSource, StopTransactionReason
 from evse_daemon.types.powermeter import Powermeter
 from evse_daemon.types.units_signed import SignedMeterValue
-
-if TYPE_CHECKING:
-    from evse_daemon.modules.evse_manager.meter_watch import MeterWatch
 
 ChargerState = Literal[
     "Starting",
@@ -202,6 +199,25 @@ class Overcurrent:
     """Since when each phase carries too much."""
     sample: tuple[object, ...] = ()
     """The newest sample: one that comes again tells nothing new."""
+
+
+@dataclass(slots=True)
+class MeterWatch:
+    """What is known of the billing meter's samples; each new one makes a new watch."""
+
+    timestamp: str
+    at_s: float
+    """When the last new sample came."""
+    due_s: float
+    """When the meter counts as silent."""
+    intervals_s: tuple[float, ...] = ()
+    counted_wh: float = 0.0
+    uncounted_wh: float = 0.0
+    """What flowed by the meter's power since the count changed last."""
+    unchanged: int = 0
+    """New samples since the count changed last."""
+    waited: bool = False
+    """It was looked at too late once, and given time."""
 
 
 @dataclass(slots=True)

@@ -106,6 +106,12 @@ class EvseWorld:
         self.board.publish(EvseBoardSupport.event, BspEvent(event=state))
         self.world.settle()
 
+    def closes_by_itself(self) -> None:
+        """The contactor closes, and nobody has told it to."""
+        self.contactor_closed = True
+        self.board.publish(EvseBoardSupport.event, BspEvent(event="PowerOn"))
+        self.world.settle()
+
     def cable(self, ampacity: Any) -> None:
         self.board.publish(EvseBoardSupport.ac_pp_ampacity, ProximityPilot(ampacity=ampacity))
         self.world.settle()

@@ -301,6 +301,18 @@ def test_a_store_that_hangs_holds_nothing_up_for_ever() -> None:
     assert rig.names == ["Enabled", "Disabled"]
 
 
+def test_several_that_wait_for_it_are_answered_together() -> None:
+    rig = Rig().start()
+    rig.world.journal.hung = True
+    states = ("Disable", "Enable", "Disable", "Enable")
+    answers = [
+        rig.world.begin(EVSE, Interface.enable_disable, 1, source("LocalAPI", state)) for state in states
+    ]
+    rig.world.advance(5.0)
+    assert [answer.outcome for answer in answers] == [(False,), (True,), (False,), (True,)]
+    assert rig.names == ["Enabled", "Disabled", "Enabled", "Disabled", "Enabled"]
+
+
 def test_a_store_that_fails_is_tried_again() -> None:
     rig = Rig().start()
     memory = rig.world.journal.memory

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from typing import Any
 
 import pytest
@@ -12,10 +11,10 @@ from evse_daemon.interfaces.connector_lock import ConnectorLock
 from evse_daemon.interfaces.evse_board_support import EvseBoardSupport
 from evse_daemon.interfaces.evse_manager import EvseManager as Interface
 from evse_daemon.interfaces.powermeter import Powermeter as PowermeterInterface
-from evse_daemon.modules.evse_manager import module
 from evse_daemon.store import StoreError
 from evse_daemon.types.powermeter import TransactionStartResponse
 from tests.modules.evse_manager.evse_world import BOARD, EVSE, LOCK, METER, EvseWorld
+from tests.modules.evse_manager.supervised import Supervised
 from tests.support.fakes import FakeJournal
 
 INOPERATIVE = "evse_manager/Inoperative"
@@ -191,32 +190,6 @@ def test_the_outputs_are_made_safe_without_the_core() -> None:
 
 
 # The kernel fails
-
-
-class Supervised(EvseWorld):
-    """Exceptions are handed to the module, as the station does."""
-
-    def __init__(self, **options: Any) -> None:
-        self.failures: Counter[str] = Counter()
-        self.recovered: list[bool] = []
-        super().__init__(failed=self._failed, **options)
-
-    def _failed(self, module_id: str, error: Exception) -> None:
-        assert module_id == "evse", error
-        self.failures[module_id] += 1
-        self.recovered.append(self.evse.recover(error, self.failures[module_id]))
-
-    def crash(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """The core fails once."""
-
-        def broken(*_: Any) -> None:
-            patch.undo()
-            raise ZeroDivisionError("a fault in the core")
-
-        with monkeypatch.context() as patch:
-            patch.setattr(module, "step", broken)
-            self.world.recorder.clear()
-            self.cp("E")
 
 
 @pytest.fixture

@@ -198,6 +198,24 @@ def test_while_the_start_is_being_stored() -> None:
     accounted(life.site)
 
 
+@pytest.mark.parametrize("told_after_s", [0.0, 4.0])
+def test_while_it_ends_what_a_run_before_it_began(told_after_s: float) -> None:
+    site = Site()
+    assert site.live().runs(*CHARGING)
+    life = site.live()
+    life.meter.handle(Powermeter.stop_transaction, lambda transaction_id: Deferred())
+    assert life.runs(Life.begin, seconds(told_after_s))
+    assert life.names == ["SessionResumed"]
+    ending = Ending(life)
+    assert ending.times == 0
+    assert life.runs(seconds(END_S))
+    assert ending.times == 1
+    assert ending.took_s < END_S
+    assert life.names == ["SessionResumed", "TransactionFinished", "SessionFinished"]
+    assert not site.journal.open_transactions(EVSE), "it is not left to the run after this one"
+    grammar_of_all_lives(site)
+
+
 def test_while_it_stops_for_another_reason_that_reason_stays() -> None:
     life = Site().live()
     assert life.runs(*CHARGING)

@@ -6,6 +6,7 @@ import asyncio
 import os
 import signal
 import subprocess
+import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -193,3 +194,58 @@ def test_addresses_that_are_none_are_refused() -> None:
     )
     assert done.returncode == 2
     assert "addresses are 0 to 59" in done.stderr
+
+
+def python(code: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-c", code, *arguments],
+        env=clean_environment(),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+MAIN = "import sys; from evse_daemon.cli.main import main; sys.exit(main(sys.argv[1:]))"
+
+
+@pytest.mark.parametrize(
+    ("library", "module"), [("can", "InfyPower"), ("can", "YetiCanDriver"), ("isotp", "YetiCanDriver")]
+)
+def test_without_the_libraries_check_config_says_what_to_install(
+    library: str, module: str, tmp_path: Path
+) -> None:
+    (tmp_path / "c.yaml").write_text(f"active_modules: {{it: {{module: {module}}}}}")
+    done = python(
+        f"import sys; sys.modules[{library!r}] = None; {MAIN}", "check-config", str(tmp_path / "c.yaml")
+    )
+    assert done.returncode == 3
+    assert "pip install 'evse-daemon[can]'" in done.stdout
+    with_it = python(MAIN, "check-config", str(tmp_path / "c.yaml"))
+    assert with_it.returncode == 0, with_it.stdout
+
+
+def test_a_station_without_can_loads_no_can_library() -> None:
+    loaded = "import sys, simulators.ev_manager.module, drivers.yeti_driver.module, evse_daemon.cli.main; print({'can', 'isotp'} & set(sys.modules))"
+    done = python(loaded)
+    assert done.stdout.strip() == "set()", done.stderr
+
+
+@pytest.mark.parametrize(
+    ("module", "option", "said"),
+    [
+        ("InfyPower", "module_addresses: 0;1", "is no address of a module"),
+        ("InfyPower", "device_connection_timeout_s: 8", "must be more than 10 s"),
+        ("YetiCanDriver", "can_id_to_host: 1696", "is can_id_to_board too"),
+        ("YetiCanDriver", "can_id_to_board: 4096", "can_id_to_board"),
+    ],
+)
+def test_options_that_cannot_work_are_explained(module: str, option: str, said: str, tmp_path: Path) -> None:
+    (tmp_path / "c.yaml").write_text(
+        f"active_modules:\n  it:\n    module: {module}\n    config_module:\n      {option}\n"
+    )
+    done = python(MAIN, "check-config", str(tmp_path / "c.yaml"))
+    assert done.returncode == 3
+    assert said in done.stdout
+    assert "c.yaml:5" in done.stdout

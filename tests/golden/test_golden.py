@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import gzip
 import json
 import subprocess
@@ -14,7 +13,7 @@ import pytest
 import yaml
 
 from evse_daemon.config import load_text
-from tests.support.memory_wire import CanStation, over_memory
+from tests.support.memory_wire import over_memory
 from tests.support.virtual_station import VirtualStation
 
 HERE = Path(__file__).parent
@@ -63,17 +62,6 @@ def replay(run: str, dialect: str, path: Path, *, serial: bool = False) -> None:
     station.save(path)
 
 
-async def replay_over_can(run: str, path: Path) -> None:
-    """As replay, with YetiCanDriver and ISO-TP."""
-    station = CanStation(over_memory(load_text(configuration("everest", path.parent)), "can"))
-    station.begin()
-    for at_s, topic, payload in stimuli(run):
-        await station.pass_time(max(0.0, at_s - station.clock.now_s()))
-        if topic:
-            station.send(topic, payload)
-    station.save(path)
-
-
 def check(program: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, str(SHARED / "check" / program), *arguments],
@@ -109,13 +97,6 @@ ON_A_WIRE = [run for run in RUNS if run not in ("01b_ac_full_session_nodelay", "
 def test_a_board_on_a_serial_line_makes_the_same(run: str, tmp_path: Path) -> None:
     recording = tmp_path / "run.jsonl"
     replay(run, "everest", recording, serial=True)
-    hold_against_everest(run, recording)
-
-
-@pytest.mark.parametrize("run", ON_A_WIRE)
-def test_a_board_on_can_makes_the_same(run: str, tmp_path: Path) -> None:
-    recording = tmp_path / "run.jsonl"
-    asyncio.run(replay_over_can(run, recording))
     hold_against_everest(run, recording)
 
 

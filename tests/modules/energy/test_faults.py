@@ -217,6 +217,7 @@ def test_a_car_that_comes_or_goes_is_served_without_waiting_for_the_next_round()
     site.evses["two"].publish(Energy.energy_flow_request, evse("two"))
     site.world.settle()
     assert site.current("one") == 20
+    site.world.advance(0.1)
     site.evses["one"].publish(Energy.energy_flow_request, evse("one", state="Unplugged"))
     site.world.settle()
     assert site.current("two") == 32
@@ -367,3 +368,18 @@ def test_a_tree_that_does_not_change_is_served_every_second_and_its_limits_tell_
     times = [each.schedule[1].timestamp for each in calls]
     assert times == sorted(times)
     assert len(set(times[-4:])) == 4
+
+
+def test_many_changes_at_once_cost_a_few_rounds_and_none_waits_longer_than_a_tenth_of_a_second() -> None:
+    site = Site(*(f"evse_{number}" for number in range(40)))
+    site.world.start()
+    site.run(3, *(evse(name, state="Unplugged") for name in site.evses))
+    before = len(site.world.calls(("evse_0", "energy_grid"), Energy.enforce_limits))
+    for number, name in reversed(list(enumerate(site.evses))):
+        state = "WaitForAuth" if number < 6 else "Disabled"
+        site.evses[name].publish(Energy.energy_flow_request, evse(name, state=state))
+        site.world.advance(0.5 / 40)
+    site.world.advance(0.1)
+    assert [site.current(f"evse_{number}") for number in range(6)] == [pytest.approx(40 / 6)] * 6
+    rounds = len(site.world.calls(("evse_0", "energy_grid"), Energy.enforce_limits)) - before
+    assert rounds <= 8

@@ -97,6 +97,7 @@ class EnergyManager(Module):
 
     def ready(self) -> None:
         self._round()
+        self.every(self._interval_s, self._round)
 
     def _on_request(self, request: EnergyFlowRequest) -> None:
         self._tree = request
@@ -105,21 +106,18 @@ class EnergyManager(Module):
             wait_s = self._round_at_s + APART_S - self._tree_at_s
             if wait_s <= 0:
                 self._round()
-            else:
-                self._next_round(wait_s)
-
-    def _next_round(self, in_s: float) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-        self._timer = self.after(in_s, self._round)
+            elif self._timer is None:
+                self._timer = self.after(wait_s, self._round)
 
     def _round(self) -> None:
-        """Enforces limits, and again after an interval."""
-        self._next_round(self._interval_s)
+        """Enforces limits."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
         now, now_s = self.clock.utc(), self.clock.now_s()
-        self._round_at_s = now_s
         if self._tree is None:
             return
+        self._round_at_s = now_s
         silent_s = now_s - self._tree_at_s
         if silent_s > STALE_S:
             what = f"nothing was heard of the energy tree for {STALE_S:g} s; its EVSEs' limits expire"

@@ -212,13 +212,14 @@ def named(logs: list[Any], name: str) -> list[tuple[str, str]]:
 def test_a_car_that_comes_or_goes_is_served_without_waiting_for_the_next_round() -> None:
     site = Site("one", "two")
     site.world.start()
-    site.run(3, evse("one"), evse("two", state="Unplugged"))
+    site.run(3, evse("one"), evse("two", 0, state="Unplugged"))
+    assert site.current("one") == 32
     site.world.advance(0.3)
     site.evses["two"].publish(Energy.energy_flow_request, evse("two"))
     site.world.settle()
     assert site.current("one") == 20
     site.world.advance(0.1)
-    site.evses["one"].publish(Energy.energy_flow_request, evse("one", state="Unplugged"))
+    site.evses["one"].publish(Energy.energy_flow_request, evse("one", 0, state="Unplugged"))
     site.world.settle()
     assert site.current("two") == 32
 
@@ -226,7 +227,7 @@ def test_a_car_that_comes_or_goes_is_served_without_waiting_for_the_next_round()
 def test_what_one_gives_up_the_other_gets_when_the_first_car_has_surely_followed() -> None:
     site = Site("one", "two")
     site.world.start()
-    site.run(3, evse("one"), evse("two", state="Unplugged"))
+    site.run(3, evse("one"), evse("two", 0, state="Unplugged"))
     site.run(9, evse("one"), evse("two"))
     assert (site.current("one"), site.current("two")) == (20, 8)
     site.run(3, evse("one"), evse("two"))

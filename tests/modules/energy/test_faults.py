@@ -324,13 +324,13 @@ def test_a_limit_whose_schedule_goes_on_without_one_ends() -> None:
 def test_prices_are_told_beside_the_limits_and_to_the_evses() -> None:
     site = Site("one")
     site.world.start()
-    cheap, dear = (
+    over, cheap, dear = (
         PricePerkWh(timestamp=f"2026-03-04T{at}:00.000Z", value=value, currency="EUR")
-        for at, value in (("10:00", 0.25), ("10:30", 0.5))
+        for at, value in (("09:00", 0.1), ("10:00", 0.25), ("10:30", 0.5))
     )
     site.prices.publish(
         EnergyPriceInformation.energy_pricing,
-        EnergyPriceSchedule(schedule_import=[cheap, dear], schedule_export=[]),
+        EnergyPriceSchedule(schedule_import=[over, cheap, dear], schedule_export=[]),
     )
     site.run(2, evse("one"))
     schedule = site.tree.schedule_import
@@ -384,3 +384,12 @@ def test_many_changes_at_once_cost_a_few_rounds_and_none_waits_longer_than_a_ten
     assert [site.current(f"evse_{number}") for number in range(6)] == [pytest.approx(40 / 6)] * 6
     rounds = len(site.world.calls(("evse_0", "energy_grid"), Energy.enforce_limits)) - before
     assert rounds <= 8
+
+
+def test_a_fuse_s_own_schedule_begins_with_the_present_hour() -> None:
+    site = Site("one")
+    site.world.start()
+    site.run(2, evse("one"))
+    site.world.advance(45 * 60)
+    site.run(2, evse("one"))
+    assert [each.timestamp for each in site.tree.schedule_import] == ["2026-03-04T11:00:00.000Z"]

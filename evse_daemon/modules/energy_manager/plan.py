@@ -27,6 +27,9 @@ from evse_daemon.types.energy_price_information import PricePerkWh
 MAX_SLOTS = 100
 """Bounds the work of one round, however long the schedules from outside are."""
 
+MAX_SHARINGS = 400
+"""So many nodes are looked at for the forecast; in larger trees it ends earlier and repeats itself."""
+
 SETTLING = "energy_manager/WaitsForOthers"
 """The source of a share that is less than its due until others have let go of what was theirs."""
 
@@ -220,8 +223,10 @@ def _forecast(
     prices = _prices(tree)
     found = [_Slot(timestamp(moment), grants, prices) for moment in (begin, now)]
     last = now
+    sharings = max(1, MAX_SHARINGS // len(tree.nodes))
     for moment in sorted(regular | changing)[:MAX_SLOTS]:
-        if any(last < change <= moment for change in changing):
+        if sharings > 0 and any(last < change <= moment for change in changing):
+            sharings -= 1
             later = tree_at(root, moment)
             sale = share_out(_queue(later, {}, 0.0), frozenset(), memories, terms, None)
             grants = {uuid: grant(share, sale.phases[uuid], terms) for uuid, share in sale.shares.items()}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 
 import pytest
+
 from evse_daemon.modules.energy_manager.market import Terms
 from evse_daemon.modules.energy_manager.plan import Books, Horizon, Plan, plan
 from evse_daemon.types.energy import (

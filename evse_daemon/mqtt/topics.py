@@ -134,6 +134,8 @@ class Topics:
 API_CONNECTORS = "everest_api/connectors"
 API_EV_CONNECTORS = "everest_api/ev_connectors"
 API_ACTIVE_ERRORS = "everest_api/errors/var/active_errors"
+API_INFO = "everest_api/info/var/info"
+API_OCPP_CHARGING_SCHEDULES = "everest_api/ocpp/var/charging_schedules"
 API_OCPP_CONNECTION_STATUS = "everest_api/ocpp/var/connection_status"
 
 

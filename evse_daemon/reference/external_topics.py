@@ -19,6 +19,8 @@ from evse_daemon.mqtt.topics import (
     API_ACTIVE_ERRORS,
     API_CONNECTORS,
     API_EV_CONNECTORS,
+    API_INFO,
+    API_OCPP_CHARGING_SCHEDULES,
     API_OCPP_CONNECTION_STATUS,
     api_command,
     api_var,
@@ -116,6 +118,15 @@ EXTERNAL: tuple[ExternalTopic, ...] = (
         "API", API_OCPP_CONNECTION_STATUS, "station", 1, "connected, disconnected or unknown", "unknown"
     ),
     ExternalTopic(
+        "API", API_OCPP_CHARGING_SCHEDULES, "station", 1, "the schedules of the CSMS, when they are new",
+        _json({"schedules": []}),
+    ),
+    ExternalTopic(
+        "API", API_INFO, "station", 1,
+        "make and model: of the module charger_information, or the file of the option charger_information_file",
+        _json({"firmware_version": "1.2", "model": "Wallbox", "vendor": "ACME"}),
+    ),
+    ExternalTopic(
         "API", API_ACTIVE_ERRORS, "station", 1, "the errors that are active; where error_history is connected",
         _json([_example(ErrorObject).model_dump(exclude_none=True)]),
     ),
@@ -125,7 +136,7 @@ EXTERNAL: tuple[ExternalTopic, ...] = (
     ),
     _published("limits", 1, "phases and current (A) that are allowed", _json(payloads.limits(_ROUNDING, _example(Limits)))),
     _published("powermeter", 0, "a reading of the meter", _json(payloads.powermeter(_ROUNDING, _example(Powermeter)))),
-    _published("telemetry", 0, "temperatures (°C), fan, supply voltages (V)", _json(payloads.telemetry(_ROUNDING, _example(Telemetry)))),
+    _published("telemetry", 0, "temperatures (°C), fan, supply voltages (V)", _json({**payloads.telemetry(_ROUNDING, _example(Telemetry)), "rcd_current": 0.1})),
     _published(
         "hardware_capabilities", 1, "phases and currents (A) of the hardware",
         _json(payloads.hardware_capabilities(_ROUNDING, _example(HardwareCapabilities))),

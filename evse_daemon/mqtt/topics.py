@@ -213,3 +213,18 @@ def nodered_powermeter(number: int | str, name: str) -> str:
 
 def nodered_powermeter_json(number: int | str) -> str:
     return f"everest_external/nodered/{number}/powermeter_json"
+
+
+# EVerest's oldest topics, of its simulated board; they begin with a slash.
+
+
+def external_powermeter(name: str) -> str:
+    return f"/external/powermeter/{name}"
+
+
+def external_powermeter_json() -> str:
+    return "/external/powermeter_json"
+
+
+def external_of_board(board: str, name: str) -> str:
+    return f"/external/{board}/powermeter/{name}"

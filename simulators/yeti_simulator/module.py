@@ -25,7 +25,7 @@ from evse_daemon.types.ev_board_support import EvCpState
 from evse_daemon.types.evse_board_support import HardwareCapabilities, PowerOnOff, Telemetry
 from evse_daemon.types.powermeter import TransactionReq, TransactionStartResponse, TransactionStopResponse
 from evse_daemon.types.units_signed import SignedMeterValue
-from simulators.yeti_simulator import board, control_pilot, error_injection, readings
+from simulators.yeti_simulator import board, control_pilot, error_injection, external_topics, readings
 from simulators.yeti_simulator.board import Board, Car
 from simulators.yeti_simulator.control_pilot import Levels
 from simulators.yeti_simulator.electrics import EnergyCounter, Measurement, Noise, measure
@@ -174,6 +174,10 @@ class YetiSimulator(Module):
             Powermeter.powermeter, readings.powermeter(self.measurement, self.energy, timestamp)
         )
         self.temperature_sensor.publish(TemperatureSensor.temperatures, temperatures)
+        for topic, payload in external_topics.messages(
+            self.module_id, self.measurement, self.energy, self.clock.utc()
+        ):
+            self.mqtt.publish(topic, payload, latest=True, volatile=True)
         self.board_support.publish(
             EvseBoardSupport.telemetry,
             Telemetry(

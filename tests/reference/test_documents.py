@@ -150,6 +150,7 @@ def of_the_simulator(topic: str) -> str:
     names = {
         "evse": "evse_manager",
         "ev": "ev_manager",
+        "board": "yeti_driver",
         "module": "dummy_token_provider",
         "connector_id": "1",
         "station": "everest",

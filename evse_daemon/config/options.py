@@ -198,7 +198,10 @@ def _number(text: str) -> float | None:
 def _names(model: type[BaseModel], path: tuple[int | str, ...]) -> list[str]:
     """The fields of the block that stands at a path inside a model."""
     for part in path:
-        annotation = model.model_fields[str(part)].annotation
+        field = model.model_fields.get(str(part))
+        if field is None:
+            continue  # a key of a mapping of blocks
+        annotation = field.annotation
         inner = [annotation, *typing.get_args(annotation)]
         model = next(each for each in inner if isinstance(each, type) and issubclass(each, BaseModel))
     return list(model.model_fields)

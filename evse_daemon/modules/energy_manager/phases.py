@@ -18,9 +18,6 @@ Stickiness = Literal["SinglePhase", "ThreePhase", "DontChange"]
 KEEP = "BrokerFastCharging_KeepNrOfPhases"
 """EVerest's source where the number of phases stays."""
 
-TOO_LITTLE = "BrokerFastCharging_Buy3phFailed"
-"""EVerest's source where the least current cannot be had on all phases."""
-
 UNKNOWN = IntegerWithSource(value=3, source="BrokerFastCharging_Fallback")
 """Where nobody says how many phases there are."""
 
@@ -59,8 +56,6 @@ class Wish(NamedTuple):
 
 class Choice(NamedTuple):
     phases: IntegerWithSource
-    may_fall_back: bool
-    """Whether a single phase may be tried where the least current cannot be had on these."""
     memory: Memory | None
 
 
@@ -93,9 +88,9 @@ def choose(
     """
     least_w = wish.min_current_a * wish.most.value * nominal_voltage_v
     if policy.mode == "Never" or not wish.can_switch or wish.least.value >= wish.most.value:
-        return Choice(wish.most, False, memory)
+        return Choice(wish.most, memory)
     if power_w is None or least_w <= 0:
-        return Choice(wish.most, True, memory)
+        return Choice(wish.most, memory)
     kept = _kept(wish)
     spent = memory is not None and 0 < policy.max_switches < memory.switches
     if spent:
@@ -111,7 +106,7 @@ def choose(
             memory = memory._replace(single_s=now_s)
         elif _too_soon(policy, memory, wish, phases, now_s):
             phases = wish.least
-    return Choice(phases, not spent, memory)
+    return Choice(phases, memory)
 
 
 def _kept(wish: Wish) -> IntegerWithSource:

@@ -37,13 +37,12 @@ def rank(state: EvseState | None, turn: Turn | None, now_s: float) -> tuple[int,
         return 4, 0.0
     if state == "WaitForAuth":
         return 3, 0.0  # nobody may ever authorize it
-    if turn is None:
-        return 1, now_s
+    since_s = now_s if turn is None else turn.since_s
     if state == "PausedEV":
-        return 2, turn.since_s  # a full car does not keep others waiting
-    if not turn.served:
-        return 1, turn.since_s
-    return (0 if now_s < turn.since_s + TURN_S else 2), turn.since_s
+        return 2, since_s  # a full car does not keep others waiting
+    if turn is None or not turn.served:
+        return 1, since_s
+    return (0 if now_s < since_s + TURN_S else 2), since_s
 
 
 def resting(turn: Turn | None, now_s: float) -> bool:

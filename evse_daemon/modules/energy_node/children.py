@@ -40,10 +40,11 @@ class Children:
 
         What only tells the time or a meter's reading can wait until every child has said so again.
         """
+        if index in self._rings:
+            return False  # for good: only another configuration ends it, and two nodes must not chase each other
         if contains(request, self._uuid):
             self._rings.add(index)
             return self._drop(index)
-        self._rings.discard(index)
         self._silent.discard(index)
         before = self._heard.get(index)
         self._heard[index] = Heard(request, now_s)

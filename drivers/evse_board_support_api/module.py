@@ -1,50 +1,33 @@
 """EVerest's evse_board_support_API: a program in any language is the board of an EVSE, over MQTT.
 
-Everything that it is to do is a level, told when it changes and again each second, so that a lost message or a program
-that starts anew does no harm; power off is told each 100 ms until the board reports it, for 1 s (design rule 5). A
-program that is not there is an error that keeps power off; docs/board-program.md tells how to write one.
+What it is told is decided in board.py; docs/board-program.md tells how to write one.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Annotated, Any
+from collections.abc import Mapping
+from typing import Annotated, assert_never
 
 from pydantic import Field
 
+from drivers.evse_board_support_api import board
 from drivers.evse_board_support_api.errors import MAX_ACTIVE, PLACES, ApiError
-from drivers.evse_board_support_api.wire import OFF, POWER, told
 from evse_daemon.everest_api.channels import asks, hears, says
 from evse_daemon.everest_api.communication import INITIAL, LOST
 from evse_daemon.everest_api.module import EverestApiModule, RequestingOptions
 from evse_daemon.framework.calls import Deferred, RejectedError
 from evse_daemon.framework.clock import Timer
-from evse_daemon.framework.interface import ArgumentError, Command, Kind
+from evse_daemon.framework.interface import ArgumentError, Kind
 from evse_daemon.framework.module import Context, Provides
 from evse_daemon.interfaces.ac_rcd import AcRcd
 from evse_daemon.interfaces.connector_lock import ConnectorLock
 from evse_daemon.interfaces.evse_board_support import EvseBoardSupport
-from evse_daemon.standalone.wanted import Setting, WantedBoard
 from evse_daemon.types.base import Integer
 from evse_daemon.types.board_support_common import BspEvent, ProximityPilot
 from evse_daemon.types.evse_board_support import HardwareCapabilities, PowerOnOff
 from evse_daemon.types.evse_manager import StopTransactionRequest
 
-REFRESH_S = 1.0
-REPEAT_OFF_S = 0.1
-REPEAT_OFF_FOR_S = 1.0
-
 _LATE = Kind.TELEMETRY  # a command to hardware is worthless when it is late
-
-LEVELS: tuple[Command[..., Any], ...] = (
-    EvseBoardSupport.enable,
-    EvseBoardSupport.pwm_on,
-    EvseBoardSupport.cp_state_X1,
-    EvseBoardSupport.cp_state_F,
-    EvseBoardSupport.cp_state_E,
-    EvseBoardSupport.allow_power_on,
-    EvseBoardSupport.ac_set_overcurrent_limit_A,
-)
 
 
 class evse_board_support_API(EverestApiModule):  # noqa: N801 - EVerest's name
@@ -62,7 +45,9 @@ class evse_board_support_API(EverestApiModule):  # noqa: N801 - EVerest's name
         says("cp_state_X1", None, "control pilot +12 V, no PWM", _LATE),
         says("cp_state_F", None, "control pilot -12 V", _LATE),
         says("cp_state_E", None, "control pilot 0 V", _LATE),
-        says(POWER, PowerOnOff, "whether the contactor may close when the car is in C or D", _LATE),
+        says(
+            "allow_power_on", PowerOnOff, "whether the contactor may close when the car is in C or D", _LATE
+        ),
         says("ac_overcurrent_limit", float, "the current of the board's own protection (A)", _LATE),
         says("ac_switch_three_phases_while_charging", str, "SinglePhase or ThreePhases", _LATE),
         says("lock", None, "locks the plug", _LATE),
@@ -85,110 +70,85 @@ class evse_board_support_API(EverestApiModule):  # noqa: N801 - EVerest's name
 
     def __init__(self, context: Context) -> None:
         super().__init__(context)
-        self._wanted = WantedBoard()
-        self._wanted.begin(self.module_id)
-        self._closed: bool | None = None
-        """Whether the contactor is closed, as the board reports it."""
-        self._lock = ""
-        """What was wanted of the lock last."""
-        self._lock_untold = False
-        self._off_until_s = 0.0
-        self._repeat: Timer | None = None
+        self._state = board.State()
+        self._timer: Timer | None = None
+        self._armed_s: float | None = None
 
     def init(self) -> None:
         super().init()
-        for command in LEVELS:
-            self.main.handle(command, self._level(command))
-        self.main.handle(EvseBoardSupport.ac_switch_three_phases_while_charging, self._switch_phases)
+        main = self.main
+        main.handle(EvseBoardSupport.enable, lambda value: self._feed(board.Enable(value)))
+        main.handle(EvseBoardSupport.pwm_on, lambda value: self._feed(board.SetPilot("pwm_on", value)))
+        main.handle(EvseBoardSupport.cp_state_X1, lambda: self._feed(board.SetPilot("cp_state_X1")))
+        main.handle(EvseBoardSupport.cp_state_F, lambda: self._feed(board.SetPilot("cp_state_F")))
+        main.handle(EvseBoardSupport.cp_state_E, lambda: self._feed(board.SetPilot("cp_state_E")))
+        main.handle(EvseBoardSupport.allow_power_on, lambda value: self._feed(board.SetPower(value)))
+        limit = EvseBoardSupport.ac_set_overcurrent_limit_A
+        main.handle(limit, lambda value: self._feed(board.SetLimit(value)))
+        main.handle(EvseBoardSupport.ac_switch_three_phases_while_charging, self._switch_phases)
         self.rcd.handle(AcRcd.self_test, self._self_test)
         self.rcd.handle(AcRcd.reset, self._reset)
-        self.connector_lock.handle(ConnectorLock.lock, lambda: self._set_lock("lock"))
-        self.connector_lock.handle(ConnectorLock.unlock, lambda: self._set_lock("unlock"))
+        self.connector_lock.handle(ConnectorLock.lock, lambda: self._feed(board.SetLock("lock")))
+        self.connector_lock.handle(ConnectorLock.unlock, self._unlock)
+        self._init_reports()
+
+    def _init_reports(self) -> None:
         main = self.main
-        self.hear("event", self._on_event)
-        self.hear(
-            "ac_nr_of_phases", lambda value: main.publish(EvseBoardSupport.ac_nr_of_phases_available, value)
-        )
-        self.hear("capabilities", lambda value: main.publish(EvseBoardSupport.capabilities, value))
-        self.hear("ac_pp_ampacity", lambda value: main.publish(EvseBoardSupport.ac_pp_ampacity, value))
-        self.hear(
-            "request_stop_transaction",
-            lambda value: main.publish(EvseBoardSupport.request_stop_transaction, value),
-        )
+        phases, capabilities = EvseBoardSupport.ac_nr_of_phases_available, EvseBoardSupport.capabilities
+        cable, stop = EvseBoardSupport.ac_pp_ampacity, EvseBoardSupport.request_stop_transaction
+        self.hear("event", lambda value: self._feed(board.Reported(value.event)))
+        self.hear("ac_nr_of_phases", lambda value: main.publish(phases, value))
+        self.hear("capabilities", lambda value: main.publish(capabilities, value))
+        self.hear("ac_pp_ampacity", lambda value: main.publish(cable, value))
+        self.hear("request_stop_transaction", lambda value: main.publish(stop, value))
         self.hear("rcd_current", lambda value: self.rcd.publish(AcRcd.rcd_current_mA, value))
         self.hear("raise_error", self._on_raise)
         self.hear("clear_error", self._on_clear)
 
     def ready(self) -> None:
         super().ready()
-        self._tell_all()
-        self._insist_on_off()
-        self.every(REFRESH_S, self._tell_all)
+        self._feed(board.LinkChanged(self.there))
 
     def make_safe(self) -> None:
-        self._wanted.begin(self.module_id)
-        self._wanted.lose()
-        self._wanted.keep(EvseBoardSupport.cp_state_X1, {}, self.module_id)
-        self._tell_all()
+        self._feed(board.MakeSafe())
 
     def link_changed(self) -> None:
-        """The program is lost: it may hear us still. It is back: it is told everything, power off, before that counts."""
-        self._wanted.lose()
-        self._tell_all()
-        self._insist_on_off()
-        if self.there and self._lock:
-            self._tell_lock()
+        self._feed(board.LinkChanged(self.there))
 
-    # What the board is to do
+    def _feed(self, event: board.BoardEvent) -> None:
+        now_s = self.clock.now_s()
+        self._state, effects = board.step(self._state, event, now_s, connected=self.mqtt.connected)
+        for effect in effects:
+            match effect:
+                case board.Say(topic, value):
+                    self.say(topic, value)
+                case board.Tell(reported):
+                    self.main.publish(EvseBoardSupport.event, BspEvent(event=reported))
+                case _:
+                    assert_never(effect)
+        self._arm()
 
-    def _level(self, command: Command[..., Any]) -> Callable[..., None]:
-        def handler(**arguments: Any) -> None:
-            self._wanted.keep(command, arguments, self.module_id)
-            self._tell(Setting(command, arguments, self.module_id))
-            if command is EvseBoardSupport.allow_power_on and not arguments["value"].allow_power_on:
-                self._insist_on_off()
-
-        return handler
-
-    def _tell_all(self) -> None:
-        if self._lock_untold:
-            self._tell_lock()
-        for setting in self._wanted:
-            self._tell(setting)
-
-    def _tell(self, setting: Setting) -> None:
-        self.say(*told(setting, power_allowed=self.there))
-
-    def _insist_on_off(self) -> None:
-        """Power off is told again and again until the board has reported it."""
-        self._off_until_s = self.clock.now_s() + REPEAT_OFF_FOR_S
-        if self._repeat is None:
-            self._repeat = self.after(REPEAT_OFF_S, self._off_again)
-
-    def _off_again(self) -> None:
-        self._repeat = None
-        if self._closed is False or self._power_wanted() or self.clock.now_s() > self._off_until_s:
+    def _arm(self) -> None:
+        deadline_s = board.next_deadline(self._state)
+        if self._armed_s == deadline_s:
             return
-        self.say(POWER, OFF)
-        self._repeat = self.after(REPEAT_OFF_S, self._off_again)
+        if self._timer is not None:
+            self._timer.cancel()
+        self._armed_s = deadline_s
+        self._timer = self.after(deadline_s - self.clock.now_s(), self._due)
 
-    def _power_wanted(self) -> bool:
-        power = self._wanted.power
-        return self.there and power is not None and bool(power.arguments["value"].allow_power_on)
+    def _due(self) -> None:
+        self._armed_s = None
+        self._feed(board.Tick())
+
+    def _unlock(self) -> None:
+        self._refuse(board.why_not_unlock(self._state))
+        self._feed(board.SetLock("unlock"))
 
     def _switch_phases(self, value: bool) -> None:
         self._must_be_there()
+        self._refuse(board.why_not_phases(self._state))
         self.say("ac_switch_three_phases_while_charging", "ThreePhases" if value else "SinglePhase")
-
-    def _set_lock(self, name: str) -> None:
-        # Nothing is refused while nobody is there: that is an error already, and ends when this has been told.
-        self._lock = name
-        self._tell_lock()
-
-    def _tell_lock(self) -> None:
-        """Told once, and again to a program that is back: it may be a motor that runs each time."""
-        self._lock_untold = not self.mqtt.connected
-        self.say(self._lock)
 
     def _self_test(self) -> None:
         self._must_be_there()
@@ -204,17 +164,10 @@ class evse_board_support_API(EverestApiModule):  # noqa: N801 - EVerest's name
         if not self.there or not self.mqtt.connected:
             raise RejectedError(f"the board program behind {self.module_id} is not there")
 
-    # What the board says
-
-    def _on_event(self, event: BspEvent) -> None:
-        match event.event:
-            case "PowerOn":
-                self._closed = True
-            case "PowerOff":
-                self._closed = False
-        self.main.publish(EvseBoardSupport.event, event)
-        if self._closed and not self._power_wanted() and self._repeat is None:
-            self.say(POWER, OFF)
+    @staticmethod
+    def _refuse(reason: str) -> None:
+        if reason:
+            raise RejectedError(reason)
 
     def _on_raise(self, error: ApiError) -> None:
         name, type_ = self._place(error)

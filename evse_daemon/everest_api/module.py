@@ -38,6 +38,8 @@ QOS = 2
 MARGIN_S = 0.5
 """What stands for a reply that did not come is given so long before the caller of a command would give up."""
 
+SHORTEST_HEARTBEAT_MS = 100
+
 MAX_OPEN_REQUESTS = 64
 """Requests of the station that may wait for the program's reply."""
 
@@ -52,7 +54,16 @@ class ApiOptions(ModuleOptions):
     cfg_communication_check_to_s: int = 5
     """How long the program may say nothing (s) before it counts as lost; 0 switches that off."""
     cfg_heartbeat_interval_ms: int = 1000
-    """Interval of the heartbeat; 0 switches it off."""
+    """Interval of the heartbeat, 100 at least; 0 switches it off."""
+
+    @property
+    def heartbeat_ms(self) -> int:
+        """What comes of it."""
+        return (
+            max(self.cfg_heartbeat_interval_ms, SHORTEST_HEARTBEAT_MS)
+            if self.cfg_heartbeat_interval_ms > 0
+            else 0
+        )
 
 
 class RequestingOptions(ApiOptions):
@@ -109,9 +120,9 @@ class EverestApiModule(Module):
     def ready(self) -> None:
         if self.module_id == min(_of_station[self.context.bus]):
             self.mqtt.publish(topics.EVEREST_API_READY_BEACON, write({}), qos=QOS)
-        if self.api_options.cfg_heartbeat_interval_ms > 0:
+        if self.api_options.heartbeat_ms:
             self._beat()
-            self.every(self.api_options.cfg_heartbeat_interval_ms / 1000, self._beat)
+            self.every(self.api_options.heartbeat_ms / 1000, self._beat)
         if not self.communication.there:
             self._raise_fault()
         elif self.must_be_watched:
@@ -170,7 +181,7 @@ class EverestApiModule(Module):
     def discovery(self) -> dict[str, Any]:
         """What the module tells of itself."""
         monitoring: dict[str, Any] = {
-            "heartbeat_period_ms": self.api_options.cfg_heartbeat_interval_ms,
+            "heartbeat_period_ms": self.api_options.heartbeat_ms,
             "communication_check_period_s": self.api_options.cfg_communication_check_to_s,
         }
         if isinstance(self.api_options, RequestingOptions):

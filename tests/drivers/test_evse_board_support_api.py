@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from drivers.evse_board_support_api.module import LEVELS, evse_board_support_API
+from drivers.evse_board_support_api.module import evse_board_support_API
 from evse_daemon.framework.calls import CallError
 from evse_daemon.interfaces.ac_rcd import AcRcd
 from evse_daemon.interfaces.connector_lock import ConnectorLock
@@ -35,6 +35,10 @@ def program() -> Program:
     found = board()
     found.lives()
     return found
+
+
+def events(program: Program) -> list[str]:
+    return [event.event for event in program.world.published(BOARD, EvseBoardSupport.event)]
 
 
 def power_on(program: Program) -> None:
@@ -143,7 +147,7 @@ def test_what_does_not_fit_changes_nothing(name: str, text: str) -> None:
 
 def test_a_field_that_a_newer_program_knows_is_left_out(program: Program) -> None:
     program.says("event", {"event": "B", "since": "yesterday"})
-    assert [event.event for event in program.world.published(BOARD, EvseBoardSupport.event)] == ["B"]
+    assert events(program) == ["B"]
 
 
 def test_a_program_that_falls_silent_is_a_fault_at_its_deadline_and_its_board_is_told_to_be_off(
@@ -175,8 +179,8 @@ def test_a_program_that_is_back_is_told_everything_power_off_first_before_the_fa
     program.forget()
     program.lives()
     assert faults(program) == []
-    assert program.heard_names() == ["allow_power_on", "enable", "cp_state_X1", "lock"]
-    assert program.heard("allow_power_on") == [IS_OFF]
+    assert program.heard_names() == ["allow_power_on", "lock", "allow_power_on", "enable", "cp_state_X1"]
+    assert program.heard("allow_power_on") == [IS_OFF, IS_OFF]
     program.lives_for(3)
     assert IS_ON not in program.heard("allow_power_on")
     power_on(program)
@@ -200,7 +204,7 @@ def test_false_is_a_farewell_at_once_as_a_last_will_may_say_it(program: Program)
     program.forget()
     program.lives(alive=False)
     assert faults(program) == [("evse_board_support/CommunicationFault", LOST)]
-    assert program.heard("allow_power_on") == [IS_OFF]
+    assert program.heard("allow_power_on") == [IS_OFF, IS_OFF]
     program.lives()
     assert faults(program) == []
 
@@ -354,7 +358,38 @@ def test_the_end_of_the_process_makes_the_board_safe(program: Program) -> None:
     assert "cp_state_X1" in program.heard_names()
 
 
-def test_every_level_of_a_board_is_kept() -> None:
-    """A command that sets a level and is not among them would be told once, and be lost with a message."""
-    once = {"ac_switch_three_phases_while_charging"}
-    assert {command.name for command in LEVELS} == EvseBoardSupport.commands.keys() - once
+def test_a_board_that_is_enabled_says_its_state_again(program: Program) -> None:
+    """A kernel that begins anew knows nothing; the program tells changes only."""
+    program.says("event", {"event": "C"})
+    program.says("event", {"event": "PowerOff"})
+    program.world.call(BOARD, EvseBoardSupport.enable, True)
+    program.world.call(BOARD, EvseBoardSupport.enable, False)
+    assert events(program) == ["C", "PowerOff", "C"]
+
+
+def test_what_a_program_said_before_it_was_lost_is_not_said_again(program: Program) -> None:
+    program.says("event", {"event": "C"})
+    program.world.advance(6)
+    program.lives()
+    program.world.call(BOARD, EvseBoardSupport.enable, True)
+    assert events(program) == ["C"]
+    program.says("event", {"event": "A"})
+    program.world.call(BOARD, EvseBoardSupport.enable, True)
+    assert events(program) == ["C", "A", "A"]
+
+
+def test_a_closed_contactor_keeps_the_connector_locked_and_the_phases_as_they_are(program: Program) -> None:
+    power_on(program)
+    program.forget()
+    with pytest.raises(CallError, match="stays locked"):
+        program.world.call(LOCK, ConnectorLock.unlock)
+    with pytest.raises(CallError, match="under load"):
+        program.world.call(BOARD, EvseBoardSupport.ac_switch_three_phases_while_charging, False)
+    program.world.call(BOARD, EvseBoardSupport.allow_power_on, OFF)
+    with pytest.raises(CallError, match="stays locked"):
+        program.world.call(LOCK, ConnectorLock.unlock)
+    program.says("event", {"event": "PowerOff"})
+    program.world.call(LOCK, ConnectorLock.unlock)
+    program.world.call(BOARD, EvseBoardSupport.ac_switch_three_phases_while_charging, False)
+    names = [name for name in program.heard_names() if name != "allow_power_on"]
+    assert names == ["unlock", "ac_switch_three_phases_while_charging"]

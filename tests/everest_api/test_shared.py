@@ -89,6 +89,9 @@ def test_the_heartbeat_counts_at_its_interval() -> None:
     program = provider(cfg_heartbeat_interval_ms=500)
     program.world.advance(2)
     assert program.heard("heartbeat") == [0, 1, 2, 3, 4]
+    busy = provider(cfg_heartbeat_interval_ms=1)
+    busy.world.advance(1)
+    assert len(busy.heard("heartbeat")) == 11
     silent = provider(cfg_heartbeat_interval_ms=0)
     silent.world.advance(5)
     assert silent.heard("heartbeat") == []

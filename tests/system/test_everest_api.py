@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,8 @@ def _configuration(folder: Path, port: int) -> Path:
     history = {"error_history": {"database_path": "errors.db"}}
     modules["error_history"] = {"module": "ErrorHistory", "config_implementation": history}
     modules["store"] = {"module": "PersistentStore"}
+    store = {"module_id": "store", "implementation_id": "main"}
+    modules["evse_manager"]["connections"]["store"] = [store]
     for name, kind, requirement, place in (
         ("panel", "evse_manager_consumer", "evse_manager", ("evse_manager", "evse")),
         ("home", "external_energy_limits_consumer", "energy_node", ("evse_manager_sink", "external_limits")),
@@ -76,6 +79,11 @@ def test_programs_present_a_token_watch_and_drive_a_charger(
         )
         happened("ChargingStarted")
         client.wait(infos, lambda heard: heard.json["state"] == "Charging")
+        session_id = _ask(client, _panel("session_event/get"))["uuid"]
+        stored = sqlite3.connect(state / "everest_persistent_store.db")
+        row = stored.execute("SELECT VALUE, TYPE FROM KVS WHERE KEY = 'evse_manager_session'").fetchone()
+        stored.close()
+        assert row == (session_id, "std::string")
         assert _ask(client, _panel("get_evse"))["id"] == 1
 
         limit = {"value": 8.0, "source": "home"}
@@ -102,14 +110,13 @@ def test_programs_present_a_token_watch_and_drive_a_charger(
         happened("ChargingStarted", since)
         assert _ask(client, _panel("stop_transaction"), {"reason": "Remote"}) is True
         happened("TransactionFinished")
-        latest = _ask(client, _panel("session_event/get"))
-        assert latest["uuid"]
 
         asked = everest_api_heard("error_history_consumer", "service", "active_errors")
         active = _ask(client, asked)["errors"]
         assert "token_provider" not in {error["origin"]["module_id"] for error in active}
         assert {"panel", "home", "service"} <= {error["origin"]["module_id"] for error in active}
         daemon.kill()
+        assert (state / "errors.db").exists()
 
         start(["run", str(config), "--state-dir", str(state)])
         since = client.mark()

@@ -16,7 +16,7 @@ from evse_daemon.types.error_history import (
     SeverityFilter,
 )
 
-MOST = 2000
+MOST = 1000
 """Errors that are kept; beyond it the oldest that are over are forgotten."""
 
 LONGEST_TEXT = 1000
@@ -97,14 +97,11 @@ class History:
     """All entries, oldest first.
 
     Args:
-        former: what a run before this one has left; its active errors are over, nobody knows since when.
+        former: what a run before this one has left.
     """
 
     def __init__(self, former: Iterable[Entry] = ()) -> None:
-        self._entries: dict[str, Entry] = {}
-        for entry in former:
-            state: ErrorState = "ClearedByReboot" if entry.state == "Active" else entry.state
-            self._entries[entry.uuid] = replace(entry, state=state)
+        self._entries: dict[str, Entry] = {entry.uuid: entry for entry in former}
         self.forgotten: list[str] = self._forget()
         """The uuids of what had to go for that, of a file that holds too much."""
 

@@ -59,6 +59,8 @@ class ErrorHistory(Module):
                 self._changed(error)
 
     def make_safe(self) -> None:
+        if self._behind:
+            self._write([], [])
         self._database.finish()
 
     def _find(self, filters: FilterArguments) -> list[ErrorObject]:

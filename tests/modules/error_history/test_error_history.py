@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from evse_daemon.framework.errors import Error
 from evse_daemon.interfaces.error_history import ErrorHistory as ErrorHistoryInterface
@@ -238,3 +239,32 @@ def test_without_a_file_the_errors_of_this_run_are_known_and_written_when_there_
     station.raise_(METER)
     assert station.states() == [*expected, ("CommunicationFault", "Active")]
     assert len(Station(folder / "errors.db").find()) == 3
+
+
+def test_what_the_file_lacks_is_written_at_the_end(tmp_path: Path) -> None:
+    folder = tmp_path / "state"
+    folder.write_text("a file in the place of the folder")
+    station = Station(folder / "errors.db")
+    station.raise_(DIODE)
+    folder.unlink()
+    station.world.modules["error_history"].make_safe()
+    assert Station(folder / "errors.db").states() == [("DiodeFault", "ClearedByReboot")]
+
+
+def test_a_file_that_can_only_be_read_costs_nothing_but_itself(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Station(file).raise_(DIODE)
+    connect = sqlite3.connect
+
+    def read_only(path: Path, **how: Any) -> Any:
+        return connect(f"file:{path}?mode=ro", uri=True, **how)
+
+    monkeypatch.setattr("evse_daemon.store.module_database.sqlite3.connect", read_only)
+    with capture_logs() as logs:
+        station = Station(file)
+        station.raise_(VENDOR)
+        station.clear(VENDOR)
+    assert station.states() == [("VendorWarning", "ClearedByModule")]
+    assert [entry["event"] for entry in logs] == ["the history of errors is not stored"]
+    assert "readonly" in logs[0]["reason"]

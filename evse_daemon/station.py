@@ -11,6 +11,7 @@ from typing import Any
 import structlog
 
 from evse_daemon.config.model import RunConfig
+from evse_daemon.explanation import explanation
 from evse_daemon.framework.bus import Bus, Inbox, InboxOverflowError
 from evse_daemon.framework.calls import CallError, CallIds
 from evse_daemon.framework.clock import Clock
@@ -99,6 +100,12 @@ class Station:
         """Every module is initialised: they begin."""
         for module_id, module in self.modules.items():
             self._inboxes[module_id].put(module.ready)
+
+    def explain(self) -> dict[str, Any]:
+        """Why its EVSEs do not charge, or with so little, each for itself (docs/explain.md)."""
+        failed = [module_id for module_id, inbox in self._inboxes.items() if inbox.closed and not self._ended]
+        station = self.config.settings.mqtt_everest_prefix.strip("/")
+        return explanation(station, self.modules, failed, self._clock.utc())
 
     async def supervise(
         self,

@@ -23,6 +23,8 @@ examples:
   evse-daemon run config.yaml             run the charger that the configuration describes
   evse-daemon watch                       what the modules of a station say to each other
   evse-daemon call evse_manager evse get_evse   call a command of a module
+  evse-daemon explain                     why a car is not charging, and why only this much
+  evse-daemon status                      one sentence on each EVSE
   evse-daemon sim board --link /tmp/yeti  a simulated board at the far end of a serial line
   evse-daemon join --module yeti_driver   run a module in a station of EVerest's own manager
   evse-daemon sim meter --model sdm630    simulated meters at the far end of a Modbus line

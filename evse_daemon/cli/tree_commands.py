@@ -1,4 +1,4 @@
-"""The commands that look at a station from outside: watch, replay, call."""
+"""The commands that look at a station from outside: watch, replay, call, explain, status."""
 
 from __future__ import annotations
 
@@ -14,14 +14,16 @@ if TYPE_CHECKING:
     # What argparse returns from add_subparsers is generic for the type checker only.
     Commands = argparse._SubParsersAction[argparse.ArgumentParser]  # noqa: SLF001
 
-NAMES = frozenset({"watch", "replay", "call"})
+NAMES = frozenset({"watch", "replay", "call", "explain", "status"})
 
 
 def add_to(commands: Commands) -> None:
-    """The three commands and their options."""
+    """The commands and their options."""
     _add_watch(commands)
     _add_replay(commands)
     _add_call(commands)
+    _add_explain(commands)
+    _add_status(commands)
 
 
 def run(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:
@@ -35,6 +37,10 @@ def run(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:
             from evse_daemon.cli.replay import replay
 
             return replay(arguments, environ)
+        case "explain" | "status":
+            from evse_daemon.cli.explain import explain
+
+            return explain(arguments, environ)
         case _:
             from evse_daemon.cli.call import call
 
@@ -128,6 +134,39 @@ def _add_call(commands: Commands) -> None:
         help="form of the call; only classic differs (default: EV_MQTT_DIALECT, else documented)",
     )
     add_broker_options(call)
+
+
+def _add_explain(commands: Commands) -> None:
+    explain = commands.add_parser(
+        "explain",
+        help="say why a car is not charging, and why only this much",
+        description=(
+            "Asks the daemon for everything that keeps its EVSEs from charging and every source of a limit, with "
+            "value, age and end. Status 1: no daemon answered. See docs/explain.md."
+        ),
+        epilog="examples:\n  evse-daemon explain\n  evse-daemon explain evse_manager --json",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    _add_explain_options(explain)
+
+
+def _add_status(commands: Commands) -> None:
+    status = commands.add_parser(
+        "status",
+        help="one sentence on each EVSE",
+        description="Asks the daemon, and prints one sentence on each EVSE. Status 1: no daemon answered.",
+        epilog="example:\n  evse-daemon status --broker 192.0.2.7",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    _add_explain_options(status)
+
+
+def _add_explain_options(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "evse", nargs="?", metavar="EVSE", help="module id of one EvseManager (default: all)"
+    )
+    command.add_argument("--json", action="store_true", help="the daemon's answer as JSON")
+    add_broker_options(command)
 
 
 def _speed(text: str) -> float:

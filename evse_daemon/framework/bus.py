@@ -376,6 +376,11 @@ class Client(Generic[I_co]):
         """Has a handler called when the providing module has failed for good."""
         self._implementation.subscribe_lost(self._inbox, handler)
 
+    def last(self, var: Var[T]) -> T | None:
+        """The newest value of a variable; None before the first, and where its module has failed."""
+        source = self._implementation
+        return None if source.lost else source.last_values.get(var.name)
+
     def call(self, command: Command[P, R], *args: P.args, **kwargs: P.kwargs) -> Call[R]:
         """Calls a command; what comes of it is told to ``.then(...)`` of what is returned."""
         call: Call[R] = Call(

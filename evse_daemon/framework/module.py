@@ -251,6 +251,10 @@ class Module:
     def ready(self) -> None:
         """Every module of the station is initialised: begin."""
 
+    def explain(self) -> dict[str, Any] | None:
+        """Why this module charges no car, or with so little (docs/explain.md); None: that is not its business."""
+        return None
+
     def end(self, done: Callable[[], None]) -> None:
         """The process is told to end: bring to its end what must not be cut off, begin nothing new, then call ``done``.
 

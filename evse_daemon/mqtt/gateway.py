@@ -33,6 +33,7 @@ from evse_daemon.framework.interface import Kind, Var
 from evse_daemon.mqtt.client import BrokerUnreachable, Inbound, Will
 from evse_daemon.mqtt.connections import Broker, Connection
 from evse_daemon.mqtt.dialects import DIALECTS, Delivery, DialectName, Documented, to_json
+from evse_daemon.mqtt.explain_topic import ExplainTopic
 from evse_daemon.mqtt.external import ExternalTopics
 from evse_daemon.mqtt.outbox import Rank, Render, already
 from evse_daemon.mqtt.remote_calls import RemoteCalls, outcome_as_json
@@ -113,6 +114,7 @@ class Gateway:
         self._phase = _Phase.STARTING
         self._ready: dict[str, Render] = {}
         self._peers: Peers | None = None
+        self._explain: ExplainTopic | None = None
         self._connections = 0
         self._told_online = False
         self._sender = Sender(self._connected)
@@ -143,6 +145,11 @@ class Gateway:
         self._peers = peers
         peers.attached(self._sender, lambda: self.connected)
 
+    def attach_explanation(self, explain: ExplainTopic) -> None:
+        """The station can say why it does not charge; before ``start``."""
+        self._explain = explain
+        explain.attached(self._sender)
+
     def module_created(self, module_id: str, class_name: str) -> None:
         """A module and its implementations exist."""
         interfaces = {
@@ -168,6 +175,8 @@ class Gateway:
         if self._phase is _Phase.STOPPING:
             return
         self._phase = _Phase.READY
+        if self._explain is not None:
+            self._explain.begin()
         if announce:
             self._publish_ready(self._topics.ready, self._dialect.all_ready())
 
@@ -185,6 +194,8 @@ class Gateway:
         spoken = [(self._topics.all_commands, COMMAND_QOS)]
         if self._peers is not None:
             spoken = self._peers.subscriptions()
+        if self._explain is not None:
+            spoken = [*spoken, *self._explain.subscriptions()]
         subscriptions = [*spoken, *self.external.subscriptions()]
         await self._sender.start(publisher, self._clear_leftovers, required=required)
         self._subscriber = self._broker.subscriber(subscriptions, self._receive, self._hearing)
@@ -281,6 +292,8 @@ class Gateway:
     def _receive(self, message: Inbound) -> None:
         if self._peers is not None and self._peers.receive(message):
             return
+        if self._explain is not None and self._explain.receive(message):
+            return
         topic = self._topics.parse(message.topic)
         if topic is not None and topic.kind == "cmd":
             self._calls.receive(message, topic)
@@ -295,6 +308,8 @@ class Gateway:
     def _retained(self) -> list[str]:
         """The topics on which the broker keeps what this run has said."""
         found = [*self._ready] if self._dialect.ready_delivery.retain else []
+        if self._explain is not None:
+            found.append(self._topics.explain)
         return found + [
             self._topics.var(source.module_id, source.implementation_id, name)
             for source in self._bus.implementations.values()
@@ -325,6 +340,8 @@ class Gateway:
         self._told_online = False
         self._say_online()
         self.external.refresh()
+        if self._explain is not None:
+            self._explain.reconnected()
         if self._peers is not None:
             self._peers.reconnected()
         for source in self._bus.implementations.values():

@@ -38,10 +38,14 @@ class Topics:
         self.ready = f"{self.prefix}ready"
         self.shutdown = f"{self.prefix}shutdown"
         self.status = f"evse_daemon/{self.name}/status"
+        self.explain = f"evse_daemon/{self.name}/explain"
+        self.explain_request = f"evse_daemon/{self.name}/cmd/explain"
         self.all_commands = f"{self.prefix}modules/+/impl/+/cmd/+"
         self.whole_station = (f"{self.prefix}#", f"evse_daemon/{self.name}/#")
         """Filters of all that belongs to the station, but for what is below the external prefix."""
-        self.can_be_retained: tuple[str, ...] = (self.ready, self.module_ready("+"), self.var("+", "+", "+"))
+        self.can_be_retained: tuple[str, ...] = (
+            self.ready, self.module_ready("+"), self.var("+", "+", "+"), self.explain,
+        )  # fmt: skip
         """Filters of the topics on which a run of this daemon may leave retained messages behind."""
         self.config_request = f"{self.prefix}config/request"
         self.definitions = (
@@ -52,6 +56,10 @@ class Topics:
             ),
         )
         """Filters of what a manager retains while standalone modules start."""
+
+    def explain_response(self, reply: str) -> str:
+        """Where a request is answered; its payload is ``reply``."""
+        return f"{self.explain_request}/response/{reply}"
 
     def definition(self, *names: str) -> str:
         """What a manager tells all modules that start: ``interfaces``, or ``manifests`` of a class."""
@@ -126,6 +134,8 @@ class Topics:
 API_CONNECTORS = "everest_api/connectors"
 API_EV_CONNECTORS = "everest_api/ev_connectors"
 API_ACTIVE_ERRORS = "everest_api/errors/var/active_errors"
+API_INFO = "everest_api/info/var/info"
+API_OCPP_CHARGING_SCHEDULES = "everest_api/ocpp/var/charging_schedules"
 API_OCPP_CONNECTION_STATUS = "everest_api/ocpp/var/connection_status"
 
 
@@ -203,3 +213,18 @@ def nodered_powermeter(number: int | str, name: str) -> str:
 
 def nodered_powermeter_json(number: int | str) -> str:
     return f"everest_external/nodered/{number}/powermeter_json"
+
+
+# EVerest's oldest topics, of its simulated board; they begin with a slash.
+
+
+def external_powermeter(name: str) -> str:
+    return f"/external/powermeter/{name}"
+
+
+def external_powermeter_json() -> str:
+    return "/external/powermeter_json"
+
+
+def external_of_board(board: str, name: str) -> str:
+    return f"/external/{board}/powermeter/{name}"

@@ -38,6 +38,7 @@ _PARAMETERS: dict[str, Schema] = {
     },
     "evse": {"description": "Id of a module of the class EvseManager."},
     "ev": {"description": "Id of a module of the class EvManager."},
+    "board": {"description": "Id of a module of the class YetiSimulator."},
     "connector_id": {"description": "The option connector_id of the module."},
     "station": {"description": "The everest prefix.", "default": "everest"},
     "kind": {"description": "The name of a module class of EVerest's API without _API."},
@@ -134,12 +135,15 @@ class _Document:
             channel = f"station.{topic.name}"
             self._messages[channel] = _message_of_texts(topic.examples)
             self._channel(channel, topic.topic, channel, topic.says)
-            self._operation(channel, "send", channel, topic.qos, retain=topic.retain)
+            action = "receive" if topic.by == "client" else "send"
+            self._operation(channel, action, channel, topic.qos, retain=topic.retain)
 
     def external(self, topic: ExternalTopic) -> None:
         """A topic outside the module tree."""
         direction = "var" if topic.by == "station" else "cmd"
         channel = f"{topic.module_class}.{direction}.{topic.name.strip('{}')}"
+        if channel in self._channels:  # of one module and of all
+            channel += "_of_one"
         self._messages[channel] = _message_of_texts((topic.example,))
         self._channel(channel, topic.topic, channel, topic.payload)
         action = "send" if topic.by == "station" else "receive"

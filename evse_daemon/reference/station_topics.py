@@ -28,9 +28,33 @@ class StationTopic:
     retain: bool
     says: str
     examples: tuple[str, ...]
-    by: Literal["station", "module"] = "station"
-    """Who publishes it: this daemon, or a standalone module."""
+    by: Literal["station", "module", "client"] = "station"
+    """Who publishes it: this daemon, a standalone module, or any client."""
 
+
+_EXPLANATION = to_json(
+    {
+        "station": "everest",
+        "time": "2026-11-21T17:34:47.505Z",
+        "renewed_s": 10.0,
+        "failed_modules": [],
+        "evses": [
+            {
+                "evse": "evse_manager",
+                "state": "Idle",
+                "since": "2026-11-21T17:30:00.000Z",
+                "charging": False,
+                "sentence": "Ready, not charging: no car is plugged in. Plug a car in.",
+                "allowed_A": 32.0,
+                "offered_A": 0.0,
+                "drawn_A": 0.0,
+                "phases": 3,
+                "blocks": [],
+                "limits": [],
+            }
+        ],
+    }
+).decode()
 
 STATION: tuple[StationTopic, ...] = (
     StationTopic(
@@ -40,6 +64,31 @@ STATION: tuple[StationTopic, ...] = (
         True,
         "whether the daemon is there; `offline` is its last will",
         ("online", "offline"),
+    ),
+    StationTopic(
+        "explain",
+        TOPICS.explain,
+        1,
+        True,
+        "why the EVSEs charge no car, or with so little ([explain.md](explain.md)); not in an envelope",
+        (_EXPLANATION,),
+    ),
+    StationTopic(
+        "explain_request",
+        TOPICS.explain_request,
+        1,
+        False,
+        "asks for that; the payload names where it is answered: up to 64 letters, digits, - and _",
+        ("me",),
+        by="client",
+    ),
+    StationTopic(
+        "explain_response",
+        TOPICS.explain_response(CALLER),
+        1,
+        False,
+        "the answer",
+        (_EXPLANATION,),
     ),
     StationTopic(
         "ready",

@@ -243,7 +243,7 @@ class _Page:
 
 
 def _station_row(topic: StationTopic) -> tuple[str, ...]:
-    by = "" if topic.by == "station" else " (from the module)"
+    by = "" if topic.by == "station" else f" (from the {topic.by})"
     return (
         _code(topic.topic),
         topic.says + by,

@@ -40,10 +40,13 @@ from evse_daemon.modules.evse_manager import (
 from evse_daemon.modules.evse_manager.billing_meter import BillingMeter
 from evse_daemon.modules.evse_manager.board_lane import BoardLane
 from evse_daemon.modules.evse_manager.commands import CommandHandlers
+from evse_daemon.modules.evse_manager.explain_limits import Failed
+from evse_daemon.modules.evse_manager.explained import Explained
 from evse_daemon.modules.evse_manager.journal_lane import JournalLane
 from evse_daemon.modules.evse_manager.kept_table import KeptTable
 from evse_daemon.modules.evse_manager.nodered import REPEAT_S, NodeRed
 from evse_daemon.modules.evse_manager.options import EvseManagerOptions
+from evse_daemon.modules.evse_manager.residual_current import ResidualCurrent
 from evse_daemon.modules.evse_manager.service import ServiceCommands
 from evse_daemon.modules.evse_manager.session_logger import SessionLogger
 from evse_daemon.modules.evse_manager.settings import LATCHED_ERRORS, Settings
@@ -129,6 +132,8 @@ class EvseManager(Module):
         self.lane = JournalLane(self, self.settings, self._kept_table, self._tell_done)
         self.commands = CommandHandlers(self.options, self.feed, self.lane.afterwards)
         self.nodered = NodeRed(self)
+        self._residual_current = ResidualCurrent(self.clock.now_s)
+        self.explained = Explained(self)
 
     @property
     def billing_meter(self) -> Client[PowermeterInterface] | None:
@@ -170,6 +175,8 @@ class EvseManager(Module):
         bsp.subscribe(EvseBoardSupport.ac_nr_of_phases_available, self._phases_available)
         bsp.subscribe(EvseBoardSupport.request_stop_transaction, self._stop_requested)
         bsp.subscribe(EvseBoardSupport.telemetry, self._telemetry)
+        if self.ac_rcd is not None:
+            self.ac_rcd.subscribe(AcRcd.rcd_current_mA, self._residual_current.measured)
         for source, client in (
             ("bsp", bsp),
             ("connector_lock", self.connector_lock),
@@ -314,7 +321,7 @@ class EvseManager(Module):
                 self.log.debug("an event of the board has no meaning here", event_=value.event)
 
     def _telemetry(self, value: Telemetry) -> None:
-        self.evse.publish(EvseManagerInterface.telemetry, value)
+        self.evse.publish(EvseManagerInterface.telemetry, self._residual_current.beside(value))
         self.nodered.temperature(value.evse_temperature_C)
         if value.plug_temperature_C is not None:
             self.dc_external_derate.publish(DcExternalDerate.plug_temperature_C, value.plug_temperature_C)
@@ -343,6 +350,7 @@ class EvseManager(Module):
         self.evse.publish(EvseManagerInterface.powermeter, value)
         self.feed(events.MeterSample(value))
         self.nodered.powermeter(value)
+        self.explained.reading(value)
         if not self._booted:
             self._boot()
 
@@ -377,6 +385,7 @@ class EvseManager(Module):
             EvseManagerInterface.enforced_limits, energy_request.within_cable(value, self.state.cable_limit_a)
         )
         power = value.limits_root_side.total_power_W
+        self.explained.enforced(value)
         if power is not None:
             self.nodered.max_watt(power.value)
         phases = value.limits_root_side.ac_max_phase_count
@@ -406,6 +415,18 @@ class EvseManager(Module):
         )
         if request is not None:
             self.energy_grid.publish(Energy.energy_flow_request, request)
+
+    @property
+    def kernel_failed(self) -> Failed:
+        """Whether the kernel is down after an exception, or could not begin."""
+        if self._off:
+            return "off"
+        if self._restarting is None or not self._booted:
+            return ""
+        return "restarts" if self.latches_read else "unread"
+
+    def explain(self) -> dict[str, Any]:
+        return self.explained.as_json()
 
     def _new_session_id(self) -> str:
         match self.options.session_id_type:

@@ -62,6 +62,8 @@ class NodeRed:
     def __init__(self, evse: EvseManager) -> None:
         self.local = UNLIMITED
         """What the sliders allow."""
+        self.local_at_s: float | None = None
+        """When it was set last."""
         self._evse = evse
         self._number = evse.options.connector_id
         self._charger: ChargerState | None = None
@@ -202,6 +204,7 @@ class NodeRed:
         self._limit(replace(self.local, power_w=max(0.0, commands.limit(payload, "W"))))
 
     def _limit(self, local: LocalLimits) -> None:
+        self.local_at_s = self._evse.clock.now_s()
         if local != self.local:
             self.local = local
             self._evse.request_energy(priority=True)

@@ -195,6 +195,11 @@ def carsim_command(number: int | str, name: str) -> str:
     return f"everest_external/nodered/{number}/carsim/cmd/{name}"
 
 
+def carsim_enable_of_yocto(number: int | str) -> str:
+    """As EVerest's flow for the Yocto image names it; EVerest hears it nowhere."""
+    return f"everest_external/nodered/carsim/{number}/cmd/enable"
+
+
 def carsim_error(number: int | str) -> str:
     return f"everest_external/nodered/{number}/carsim/error"
 

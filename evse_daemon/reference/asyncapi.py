@@ -142,8 +142,8 @@ class _Document:
         """A topic outside the module tree."""
         direction = "var" if topic.by == "station" else "cmd"
         channel = f"{topic.module_class}.{direction}.{topic.name.strip('{}')}"
-        if channel in self._channels:  # of one module and of all
-            channel += "_of_one"
+        if channel in self._channels:  # the same name elsewhere: of one module and of all, or of another flow
+            channel += "_too"
         self._messages[channel] = _message_of_texts((topic.example,))
         self._channel(channel, topic.topic, channel, topic.payload)
         action = "send" if topic.by == "station" else "receive"

@@ -25,6 +25,7 @@ from evse_daemon.mqtt.topics import (
     api_command,
     api_var,
     carsim_command,
+    carsim_enable_of_yocto,
     carsim_error,
     external_of_board,
     external_powermeter,
@@ -206,6 +207,10 @@ EXTERNAL: tuple[ExternalTopic, ...] = (
     _flow_wants("set_max_watt", "W of all phases, in the same way", "7360"),
     _flow_wants("switch_three_phases_while_charging", "true: up to three phases, false: one", "true"),
     _car("enable", "whether the car is simulated", "true"),
+    ExternalTopic(
+        "EvManager", carsim_enable_of_yocto(CONNECTOR_ID), "client", SUBSCRIPTION_QOS,
+        "the same, as EVerest's flow for its Yocto image sends it", "true",
+    ),
     _car("execute_charging_session", "what the car does, from plug-in to unplug", _SCRIPT),
     _car("modify_charging_session", "what the car does from now on", "pause;sleep 10;unplug"),
     *(

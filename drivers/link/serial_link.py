@@ -112,7 +112,8 @@ class SerialLink:
             # The operating system may wait for half a minute for what it could not send yet.
             with contextlib.suppress(OSError, termios.error):
                 port.reset_output_buffer()
-            self._transport.abort()
+            if not self._transport.is_closing():  # it is where the port has vanished meanwhile
+                self._transport.abort()
             await self._lost
             raise
 

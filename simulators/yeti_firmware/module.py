@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import replace
 from pathlib import Path
 from typing import Literal, Protocol
@@ -129,19 +128,13 @@ class YetiFirmware(Module):
             inbox,
             self.on_fault_message,
         )
+        # It stays open to the end of the process: a board outlives the last command of its host.
         self.line.open()
 
     def ready(self) -> None:
         self._counted_until_s = self.clock.now_s()
-        self.spawn("wire", self._close_at_the_end())
         self.apply(firmware.Restart())
         self.every(CAR_MEASURES_S, self.measure_at_the_car)
-
-    async def _close_at_the_end(self) -> None:
-        try:
-            await asyncio.Event().wait()
-        finally:
-            self.line.close()
 
     def arrived(self, message: bytes) -> None:
         """A whole message of the host."""

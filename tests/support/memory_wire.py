@@ -64,9 +64,6 @@ class MemoryBoard(YetiFirmware):
     def make_pipe(self) -> MemoryPipe:
         return MemoryPipe()
 
-    async def _close_at_the_end(self) -> None:
-        await _Forever()
-
 
 class MemoryLink:
     """The host's end; see drivers.link.link.Link. ``run`` need not be awaited to its end: its first step does all."""

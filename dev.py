@@ -572,6 +572,10 @@ def task_fuzz(args: list[str]) -> int:
     return become(PROJECT, [str(PROJECT.python), "-m", "pytest", *options])
 
 
+def task_package(args: list[str]) -> int:
+    return run(PROJECT, [sys.executable, str(PROJECT.root / "tests" / "package" / "run.py"), *args])
+
+
 def task_clean(_: list[str]) -> int:
     import shutil
 
@@ -617,6 +621,11 @@ TASKS: dict[str, tuple[Callable[[list[str]], int], str, str]] = {
         task_fuzz,
         "[N]",
         f"publish N messages ({FUZZ_CASES}) that a client might, in memory (tests/fuzz)",
+    ),
+    "package": (
+        task_package,
+        "[ARG…]",
+        "build the Debian package and prove it in a clean Debian (root; debootstrap); takes some minutes",
     ),
     "install": (task_install, "", "only make .venv, with everything for running and testing"),
     "clean": (task_clean, "", "remove .venv, caches and what was built"),

@@ -17,6 +17,8 @@ from evse_daemon.framework.calls import CallError, CallIds
 from evse_daemon.framework.clock import Clock
 from evse_daemon.framework.module import Context, ExternalMqtt, Journal, Module
 
+READY = "ready"
+
 END_S = 9.0
 """How long modules may take to end what they do when the process is told to end: a transaction, above all."""
 
@@ -47,6 +49,8 @@ class Station:
         self._running: set[asyncio.Task[None]] = set()
         self._unended: set[str] = set()
         self._all_ended: Callable[[], None] = lambda: None
+        self._unanswered: set[str] = set()
+        self._all_answered: Callable[[], None] = lambda: None
         self._ended = False
 
     def build(self, mqtt: ExternalMqtt) -> None:
@@ -182,6 +186,32 @@ class Station:
                 "the station ends, and modules have not ended what they do", modules=sorted(self._unended)
             )
 
+    def not_ready(self) -> list[str]:
+        """The modules that declare a variable ``ready`` and have not said so: EVSEs whose boards have not answered."""
+        return sorted(
+            {
+                implementation.module_id
+                for implementation in self.bus.implementations.values()
+                if READY in implementation.interface.vars
+                and implementation.last_values.get(READY) is not True
+            }
+        )
+
+    def ask_all(self, answered: Callable[[], None]) -> None:
+        """Calls back when every module has handled what it was sent before; a module that has failed is not asked."""
+        self._all_answered = answered
+        self._unanswered = {module_id for module_id, inbox in self._inboxes.items() if not inbox.closed}
+        if not self._unanswered:
+            answered()
+        for module_id in tuple(self._unanswered):
+            self._inboxes[module_id].put(self._has_answered, module_id)
+
+    def _has_answered(self, module_id: str) -> None:
+        if module_id in self._unanswered:
+            self._unanswered.remove(module_id)
+            if not self._unanswered:
+                self._all_answered()
+
     def make_safe(self) -> None:
         """Has every module command its outputs safe, and waits for nothing else; after the end they are."""
         if self._ended:
@@ -230,6 +260,7 @@ class Station:
         self._guarded(module_id, module.make_safe)
         unhandled = self._inboxes[module_id].close()
         self._has_ended(module_id)
+        self._has_answered(module_id)
         for implementation in module.implementations.values():
             implementation.lose()
         for call in unhandled:

@@ -23,6 +23,7 @@ from drivers.board.messages import (
     UnsupportedMessageError,
     WasReset,
 )
+from drivers.board.switch_off import SwitchesOff
 from drivers.link.link import CountsDamage, Link
 from evse_daemon.framework.calls import CallError, Deferred, RejectedError
 from evse_daemon.framework.clock import Timer
@@ -127,6 +128,14 @@ class BoardModule(Module):
     def make_safe(self) -> None:
         for message in driver.safe_messages(self.state):
             self._send(message)
+
+    async def switch_off_alone(self) -> tuple[bool, str]:
+        """See framework.switch_off."""
+        try:
+            pin = self.make_reset_pin()
+        except OSError:
+            pin = None  # the message remains
+        return await SwitchesOff(self.link, self.codec, pin).run()
 
     def recover(self, error: Exception, failures: int) -> bool:
         """Power-off, and the board is restarted: what was known of it may be what made the driver fail."""

@@ -21,11 +21,13 @@ examples:
   evse-daemon simulate --demo --speed 10  as above, charging by itself, ten times as fast
   evse-daemon check-config config.yaml    every problem of a configuration, with its line
   evse-daemon run config.yaml             run the charger that the configuration describes
+  evse-daemon make-safe config.yaml       switch off what a daemon that has died may have left on
+  evse-daemon broker-acl config.yaml      an access list for Mosquitto
   evse-daemon watch                       what the modules of a station say to each other
   evse-daemon call evse_manager evse get_evse   call a command of a module
+  evse-daemon sim board --link /tmp/yeti  a simulated board at the far end of a serial line
   evse-daemon explain                     why a car is not charging, and why only this much
   evse-daemon status                      one sentence on each EVSE
-  evse-daemon sim board --link /tmp/yeti  a simulated board at the far end of a serial line
   evse-daemon join --module yeti_driver   run a module in a station of EVerest's own manager
   evse-daemon sim meter --model sdm630    simulated meters at the far end of a Modbus line
 
@@ -119,6 +121,24 @@ def parser() -> argparse.ArgumentParser:
         help="EVerest run configuration (YAML); of each station",
     )
     check.add_argument("--json", action="store_true", help="the report as JSON")
+    safe = commands.add_parser(
+        "make-safe",
+        help="switch off what a daemon that has died may have left on",
+        description="Commands power off on every board of a configuration, within 2 s, and says what it did. "
+        "For systemd (ExecStopPost); while a daemon runs, its boards are in use and refuse.",
+        epilog="example:\n  evse-daemon make-safe /etc/evse-daemon/config.yaml",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    safe.add_argument("config", type=Path, metavar="CONFIG", help="the run configuration of that daemon")
+    acl = commands.add_parser(
+        "broker-acl",
+        help="print an access list for Mosquitto",
+        description="Who may say what on the topics of a station: monitors read, operators call the public API, and only "
+        "the daemon writes its tree (docs/security.md).",
+        epilog="example:\n  evse-daemon broker-acl /etc/evse-daemon/config.yaml > /etc/mosquitto/evse-daemon.acl",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    acl.add_argument("config", type=Path, metavar="CONFIG", help="EVerest run configuration (YAML)")
     tree_commands.add_to(commands)
     sim.add_to(commands)
 
@@ -173,6 +193,14 @@ def main(argv: Sequence[str] | None = None) -> int:
                 from evse_daemon.cli.check_config import run_all
 
                 return run_all(arguments.config, json=arguments.json)
+            case "make-safe":
+                from evse_daemon.cli.make_safe import make_safe
+
+                return make_safe(arguments.config, os.environ)
+            case "broker-acl":
+                from evse_daemon.cli.broker_acl import broker_acl
+
+                return broker_acl(arguments.config, os.environ)
             case "simulate":
                 from evse_daemon.cli.simulate import simulate
 
@@ -183,8 +211,6 @@ def main(argv: Sequence[str] | None = None) -> int:
                 from evse_daemon.cli.join import join
 
                 return join(arguments, os.environ)
-            case "sim":
-                return sim.simulate_one(arguments)
             case name if name in tree_commands.NAMES:
                 return tree_commands.run(arguments, os.environ)
             case _:

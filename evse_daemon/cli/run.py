@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import datetime as dt
 import gc
+import os
 import signal
 import sys
 from collections.abc import Awaitable, Callable, Mapping
@@ -26,8 +28,13 @@ from evse_daemon.mqtt.gateway import Gateway
 from evse_daemon.mqtt.settings import BrokerSettings
 from evse_daemon.mqtt.topics import Topics
 from evse_daemon.mqtt.unreachable import BrokerUnreachable
+from evse_daemon.service_manager import ServiceManager
 from evse_daemon.station import Station
 from evse_daemon.store import SqliteJournal
+from evse_daemon.supervision import supervised
+
+RELEASED = dt.date(2026, 1, 1)
+"""No computer that runs this can be earlier: its clock has lost its battery, or found no time server yet."""
 
 log = structlog.get_logger("evse_daemon")
 
@@ -56,6 +63,13 @@ def run(config_path: Path, state_dir: Path | None, environ: Mapping[str, str]) -
 async def _run(config: RunConfig, state_dir: Path) -> int:
     for warning in config.warnings:
         log.warning(warning.message, where=f"{config.file}:{warning.line}")
+    today = RealClock().utc().date()
+    if today < RELEASED:
+        log.warning(
+            "the clock of this computer is wrong: charging goes on, with wrong times in the transactions",
+            says=str(today),
+            remedy="Set the clock, or let a time server do it (timedatectl).",
+        )
     # Where it cannot be used, it says so itself, and no transaction starts until it can.
     journal = SqliteJournal(state_dir / "journal.db", asyncio.get_running_loop())
     try:
@@ -86,8 +100,10 @@ async def run_station(
         started: called when the station is ready.
     """
     until, at_once = asyncio.Event(), asyncio.Event()
+    service = ServiceManager(os.environ)
 
     def told_to_end() -> None:
+        service.stopping()
         (at_once if until.is_set() else until).set()
         gateway.begin_shutdown()  # who calls while sessions are brought to their end is told so
 
@@ -134,10 +150,15 @@ async def run_station(
         gc.collect()
         gc.freeze()
         gc.enable()
-        await station.supervise(until, at_once, begins)
+        watched = loop.create_task(supervised(station, service, config.daemon.ready_within_s))
+        try:
+            await station.supervise(until, at_once, begins)
+        finally:
+            watched.cancel()
     finally:
         station.make_safe()
         gateway.begin_shutdown()
         await gateway.stop()
+        service.close()
     log.info("ended; the outputs are safe")
     return ExitCode.OK

@@ -6,13 +6,14 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from evse_daemon.config.document import MAX_BYTES, Item, parse
+from evse_daemon.config.dummies import warn_of_dummies
 from evse_daemon.config.elsewhere import Elsewhere
 from evse_daemon.config.energy_tree import check_energy_tree
 from evse_daemon.config.environment import effective_daemon, effective_settings
-from evse_daemon.config.model import DaemonSettings, RunConfig, Settings, broker_settings
+from evse_daemon.config.model import DaemonSettings, ModuleConfig, RunConfig, Settings, broker_settings
 from evse_daemon.config.modules import read_modules
 from evse_daemon.config.options import validated
-from evse_daemon.config.problems import ConfigurationError, Report, suggestion
+from evse_daemon.config.problems import ConfigurationError, Problem, Report, suggestion
 from evse_daemon.config.shared_broker import warn_of_prefixes
 
 SECTIONS = ("settings", "active_modules", "daemon", "x-module-layout")
@@ -28,8 +29,29 @@ def load(path: Path | str, environ: Mapping[str, str]) -> RunConfig:
     Raises:
         ConfigurationError: with every problem that was found.
     """
-    file = Path(path)
     report = Report(str(path))
+    return _run_config(_text(path, report), environ, report, Path(path).absolute().parent)
+
+
+def load_modules(path: Path | str) -> tuple[dict[str, ModuleConfig], tuple[Problem, ...]]:
+    """The modules of a file that can be used, whatever is wrong with the rest of it, and what is wrong.
+
+    For whoever has to reach the hardware of a station that could not run.
+
+    Raises:
+        ConfigurationError: it is no configuration at all.
+    """
+    report = Report(str(path))
+    document = parse(_text(path, report), report)
+    active_modules = None if document is None else document.mapping.get("active_modules")
+    if active_modules is None:
+        report.problem(None, "active_modules", "there are no active_modules")
+        raise ConfigurationError(report.problems)
+    return read_modules(active_modules, Elsewhere("everest", None), report), report.problems
+
+
+def _text(path: Path | str, report: Report) -> str:
+    file = Path(path)
     try:
         with file.open("rb") as stream:
             content = stream.read(MAX_BYTES + 1)
@@ -43,12 +65,11 @@ def load(path: Path | str, environ: Mapping[str, str]) -> RunConfig:
         )
         raise ConfigurationError(report.problems)
     try:
-        text = content.decode("utf-8-sig")
+        return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
         report.problem(line, "", "this is not a text in UTF-8", "save the file as UTF-8")
         raise ConfigurationError(report.problems) from None
-    return _run_config(text, environ, report, file.absolute().parent)
 
 
 def load_text(text: str, environ: Mapping[str, str] | None = None, file: str = "configuration") -> RunConfig:
@@ -95,6 +116,7 @@ def _run_config(text: str, environ: Mapping[str, str], report: Report, folder: P
     else:
         elsewhere = Elsewhere(daemon.mqtt_dialect, _modules_dir(settings, folder))
         modules = read_modules(active_modules, elsewhere, report)
+        warn_of_dummies(modules, report)
         check_energy_tree(modules, daemon, daemon_item, report)
     if report.problems:
         raise ConfigurationError(report.problems)

@@ -93,6 +93,8 @@ class DaemonSettings(_Block):
     ``ConfigurationRequest`` in 2026.10."""
     standalone_deadline_s: float = Field(2.0, ge=0.5, le=60)
     """How long a standalone module with the board of an EVSE may be silent before charging stops."""
+    ready_within_s: float = Field(10.0, ge=0, le=300)
+    """How long systemd is let wait for EVSEs whose boards have not answered; the daemon counts as started then."""
     external_limits: dict[str, LimitSource] = {}
     """By the id of an EnergyNode, what is expected of whoever sets limits there."""
     broker: BrokerLogin = BrokerLogin()

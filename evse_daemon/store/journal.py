@@ -50,7 +50,7 @@ class SqliteJournal:
     """The journal of one station.
 
     No method but the reading ones raises; what goes wrong is told to ``done``. Where the file cannot be used, each
-    record tries again to open it, so that a full or read-only disk that recovers is used again.
+    record and each reading tries again to open it, so that a full or read-only disk that recovers is used again.
 
     Args:
         path: the file; its folder is made where it is missing.
@@ -207,6 +207,9 @@ class SqliteJournal:
             with contextlib.closing(open_for_reading(self._path)) as connection:
                 return connection.execute(query, parameters).fetchall()
         except sqlite3.Error as error:
+            if self._connection is None:
+                # Nobody starts a transaction before this can be read: the writer need not wait for a record.
+                self._put(lambda _: None, lambda _: None)
             raise StoreError(f"the journal cannot be read: {self._reason(error)}") from None
 
     # Below here: the writer's thread.

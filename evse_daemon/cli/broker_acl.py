@@ -1,0 +1,22 @@
+"""``evse-daemon broker-acl CONFIG``: prints an access list for Mosquitto."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from evse_daemon.cli.exit_codes import ExitCode
+from evse_daemon.config import ConfigurationError, load
+from evse_daemon.mqtt.access_list import access_list
+
+
+def broker_acl(path: Path, environ: Mapping[str, str]) -> int:
+    """Prints the access list of a configuration's station; returns the exit status."""
+    try:
+        config = load(path, environ)
+    except ConfigurationError as error:
+        print(error, file=sys.stderr)
+        return ExitCode.CONFIGURATION
+    print(access_list(config), end="")
+    return ExitCode.OK

@@ -1,0 +1,99 @@
+"""An access list for Mosquitto (acl_file) from a run configuration: who may say what on a station's topics.
+
+Nobody but the daemon writes what the station says; monitors read; operators call the public API; the service may clear
+latched errors. Programs that are part of a station (EVerest's API, standalone modules) have a user each.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from evse_daemon.config.model import ModuleConfig, RunConfig
+from evse_daemon.everest_api.module import EverestApiModule
+from evse_daemon.interfaces.ev_manager import EvManager
+from evse_daemon.interfaces.evse_manager import EvseManager
+from evse_daemon.mqtt import topics as t
+
+DAEMON, MONITOR, OPERATOR, SERVICE = "evse-daemon", "monitor", "operator", "service"
+"""The users; the daemon's is the configuration's, where it names one."""
+
+ANY = "+"
+FOR_PROGRAMS = ("everest_api/#", "everest_external/#")
+
+Rules = list[tuple[str, str]]
+"""``read``, ``write`` or ``readwrite``, and a filter."""
+
+
+def access_list(config: RunConfig) -> str:
+    """The text of the file."""
+    users = _users(config)
+    made_by = f"# Made by: evse-daemon broker-acl {config.file}"
+    blocks = [
+        f"{made_by}\n# Users: mosquitto_passwd /etc/mosquitto/passwd NAME. Whoever is not named here may do nothing."
+    ]
+    for user, why, rules in users:
+        lines = [f"topic {access} {topic}" for access, topic in rules]
+        blocks.append("\n".join([f"# {why}", f"user {user}", *lines]))
+    return "\n\n".join(blocks) + "\n"
+
+
+def _users(config: RunConfig) -> list[tuple[str, str, Rules]]:
+    topics = t.Topics(config.settings.mqtt_everest_prefix, config.settings.mqtt_external_prefix)
+    outside = topics.external_prefix
+    everything = [*topics.whole_station, *(outside + topic for topic in FOR_PROGRAMS)]
+    reads: Rules = [("read", topic) for topic in everything]
+    explained: Rules = [("write", topics.explain_request)]
+    calls: Rules = [("write", outside + topic) for topic in _public(config)]
+    latches: Rules = [
+        ("write", t.service_command(topics.name, module_id, ANY))
+        for module_id in _having(config, EvseManager)
+    ]
+    found = [
+        (
+            config.daemon.broker.user or DAEMON,
+            "The station itself.",
+            [("readwrite", topic) for topic in everything],
+        ),
+        (MONITOR, "Sees everything, and changes nothing.", reads),
+        (OPERATOR, "Calls the public API.", [*reads, *explained, *calls]),
+        (SERVICE, "Also clears errors that wait for the service.", [*reads, *explained, *calls, *latches]),
+    ]
+    for module_id, entry in config.modules.items():
+        if entry.standalone:
+            found.append(
+                (f"module-{module_id}", "A standalone module.", _standalone(topics, module_id, entry))
+            )
+        elif issubclass(entry.cls, EverestApiModule):
+            kind = entry.cls.api_type
+            rules: Rules = [
+                ("read", outside + FOR_PROGRAMS[0]),
+                ("write", outside + t.EVEREST_API_DISCOVER),
+                ("write", outside + t.everest_api_query(kind)),
+                ("write", outside + t.everest_api_heard(kind, module_id, "#")),
+            ]
+            found.append((f"module-{module_id}", f"The program behind {module_id}.", rules))
+    return found
+
+
+def _public(config: RunConfig) -> Iterator[str]:
+    for module_id in _having(config, EvseManager):
+        yield t.api_command(module_id, ANY)
+    yield t.nodered_command(ANY, ANY)
+    if any(_having(config, EvManager)):  # simulated cars
+        yield t.carsim_command(ANY, ANY)
+
+
+def _having(config: RunConfig, interface: type) -> Iterator[str]:
+    for module_id, entry in config.modules.items():
+        if any(provided.interface is interface for provided in entry.cls.provides.values()):
+            yield module_id
+
+
+def _standalone(topics: t.Topics, module_id: str, entry: ModuleConfig) -> Rules:
+    peers = sorted({target.module_id for targets in entry.connections.values() for target in targets})
+    return [
+        ("read", topics.whole_station[0]),
+        ("write", topics.config_request),
+        *(("write", topic) for topic in topics.said_by(module_id)),
+        *(("write", topics.commands_of(peer)) for peer in peers),
+    ]

@@ -1,0 +1,82 @@
+"""Tells systemd how the process stands, by the protocol of sd_notify(3): ready, one sentence, alive, stopping.
+
+Without systemd nothing is told. A message that cannot be delivered is lost: nothing waits for the service manager.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import MutableMapping
+
+NOTIFY_SOCKET = "NOTIFY_SOCKET"
+WATCHDOG_USEC = "WATCHDOG_USEC"
+WATCHDOG_PID = "WATCHDOG_PID"
+
+LONGEST_STATUS = 200
+"""Characters of the sentence that ``systemctl status`` shows in one line."""
+
+
+class ServiceManager:
+    """The connection to systemd of a unit with ``Type=notify``.
+
+    Args:
+        environ: the environment; what systemd says in it is taken out, so that no child believes to be meant.
+    """
+
+    def __init__(self, environ: MutableMapping[str, str]) -> None:
+        address = environ.pop(NOTIFY_SOCKET, "")
+        self.watchdog_s = _watchdog_s(environ.pop(WATCHDOG_USEC, ""), environ.pop(WATCHDOG_PID, ""))
+        """Within what time systemd wants to hear ``alive``; None: it does not watch."""
+        self._status = ""
+        self._socket: socket.socket | None = None
+        if address[:1] not in ("/", "@"):
+            return
+        try:
+            self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC)
+            self._socket.setblocking(False)
+            self._socket.connect("\0" + address[1:] if address[0] == "@" else address)
+        except OSError:
+            self.close()
+
+    @property
+    def listens(self) -> bool:
+        """Whether there is a service manager."""
+        return self._socket is not None
+
+    def ready(self) -> None:
+        """The station is up; units ordered after this one may start."""
+        self._tell("READY=1")
+
+    def status(self, sentence: str) -> None:
+        """What ``systemctl status`` shows; told when it changes."""
+        sentence = " ".join(sentence.split())[:LONGEST_STATUS]
+        if sentence != self._status:
+            self._status = sentence
+            self._tell(f"STATUS={sentence}")
+
+    def alive(self) -> None:
+        """The process works; to be told more often than each ``watchdog_s``."""
+        self._tell("WATCHDOG=1")
+
+    def stopping(self) -> None:
+        """The process was told to end, and takes its time."""
+        self._tell("STOPPING=1")
+
+    def close(self) -> None:
+        if self._socket is not None:
+            self._socket.close()
+            self._socket = None
+
+    def _tell(self, message: str) -> None:
+        if self._socket is None:
+            return
+        try:
+            self._socket.send(message.encode("utf-8", "replace"))
+        except OSError:  # its queue is full, or it is gone; nothing here depends on it
+            return
+
+
+def _watchdog_s(microseconds: str, pid: str) -> float | None:
+    meant = not pid or pid == str(os.getpid())
+    return int(microseconds) / 1e6 if meant and microseconds.isdecimal() and int(microseconds) > 0 else None

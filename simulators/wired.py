@@ -17,15 +17,6 @@ Wire = Literal["serial", "can"]
 FAR_END = "_firmware"
 """Put after the id of a driver: the id of its board."""
 
-NEEDS: dict[str, tuple[str, ...]] = {
-    "serial": ("serial", "cobs", "google.protobuf"),
-    "can": ("can", "isotp", "serial", "cobs", "google.protobuf"),
-}
-"""The libraries of a wire."""
-
-EXTRAS = {"serial": "serial", "can": "can,serial"}
-"""The extras that have them; the simulated CAN adapter is on a serial port."""
-
 DRIVERS = {"serial": "YetiDriver", "can": "YetiCanDriver"}
 
 
@@ -44,6 +35,7 @@ def over_wire(config: RunConfig, wire: Wire, folder: Path) -> RunConfig:
         folder: where the lines are to be found; it exists.
 
     Raises:
+        ImportError: a library is missing; the message says how to install it.
         WireError: there is nothing to replace, or a driver lacks what the simulator has.
     """
     boards = [entry for entry in config.modules.values() if issubclass(entry.cls, YetiSimulator)]

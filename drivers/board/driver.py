@@ -56,7 +56,8 @@ def step(
     """
     work = Work(state, now_s, settings)
     if not isinstance(event, s.Received | s.Damaged | s.LinkUp):
-        # A command meets what the time has made of the board; what the board says may have waited for us, not for it.
+        # A command meets what time has made of the board. What the board says may have waited for us: were we held up,
+        # its keep-alive comes behind other messages, and it was never silent.
         _due(work)
     match event:
         case s.LinkUp():
@@ -88,7 +89,7 @@ def step(
             pass
         case _:
             assert_never(event)
-    _due(work)
+    _let_go(work)
     if work.state is not state:
         _tell_faults(work)
     return work.state, tuple(work.effects)
@@ -319,9 +320,6 @@ def _due(work: Work) -> None:
         _silent(work)
     elif state.phase_until_s is not None and now_s >= state.phase_until_s:
         _restart(work)
-    if work.state.line_until_s is not None and now_s >= work.state.line_until_s:
-        work.change(line_held=False, line_until_s=None)
-        work.do(s.ResetLine(held=False))
     _due_off(work)
     lock.due(work)
     if work.state.wire and now_s >= work.state.refresh_s:
@@ -331,6 +329,13 @@ def _due(work: Work) -> None:
         work.send(m.HostAlive())
         _refresh(work)
         _count_unclosed(work)
+
+
+def _let_go(work: Work) -> None:
+    until_s = work.state.line_until_s
+    if until_s is not None and work.now_s >= until_s:
+        work.change(line_held=False, line_until_s=None)
+        work.do(s.ResetLine(held=False))
 
 
 def _silent(work: Work) -> None:

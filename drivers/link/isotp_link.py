@@ -243,8 +243,8 @@ class IsoTpLink:
         self._wire.send(CanFrame(message.arbitration_id, bytes(message.data)))
 
     def _fault(self, error: Exception) -> None:
-        # One that answers a message which a shorter one has overtaken is none.
-        if not isinstance(error, isotp.UnexpectedFlowControlError):
+        # They belong to a message that a shorter one has overtaken, or that a restart has cut off (ISO: ignore).
+        if not isinstance(error, isotp.UnexpectedFlowControlError | isotp.UnexpectedConsecutiveFrameError):
             self._drop(type(error).__name__, f"ISO-TP: {error}")
 
     def _drop(self, kind: str, text: str) -> None:

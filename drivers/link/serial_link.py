@@ -1,7 +1,8 @@
 """A board's serial line: 8 data bits, no parity, one stop bit, no flow control, with the frames of framing.py.
 
-pyserial opens and sets the port; reading and writing are our own, on its file descriptor: pyserial-asyncio 0.6 waits in
-the event loop for the output to drain when a port closes, and pyserial spins while an output is full.
+pyserial-asyncio 0.6 reads and writes. Three things of it are kept from harm: it waits in the event loop for the output to
+drain when a port closes (the output is emptied before), its buffer is unbounded (it gets one frame at a time), and it
+ignores what is written while it closes.
 """
 
 from __future__ import annotations
@@ -9,24 +10,22 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
-import os
 import termios
 from collections import deque
+from collections.abc import Callable
 
 import structlog
 
 try:
     import serial
+    from serial_asyncio import SerialTransport
 except ImportError as error:
-    raise ImportError("a serial port needs pyserial: pip install 'evse-daemon[serial]'") from error
+    raise ImportError("a serial port needs pyserial-asyncio: pip install 'evse-daemon[serial]'") from error
 
 from drivers.link.framing import FrameDecoder, encode_frame
 from drivers.link.link import LinkListener
 from evse_daemon.framework.rate_limit import RateLimitedLog
 from evse_daemon.mqtt.backoff import Backoff
-
-READ_BYTES = 4096
-"""Read at once at most; what is more waits in the operating system's buffer, which is bounded too."""
 
 MAX_WAITING = 1024
 """Bytes that may wait for the wire: 0.1 s at 115200 baud. Beyond, the oldest commands are dropped for newer ones."""
@@ -51,11 +50,12 @@ class SerialLink:
         self._port = port
         self._baud_rate = baud_rate
         self._backoff = backoff or Backoff()
-        self._serial: serial.Serial | None = None
+        self._transport: SerialTransport | None = None
         self._listener: LinkListener | None = None
         self._lost: asyncio.Future[str] | None = None
         self._waiting: deque[bytes] = deque()
-        self._begun = b""
+        self._writing = False
+        """A frame is not written whole yet."""
         self._log = RateLimitedLog(structlog.get_logger(__name__).bind(port=port))
         self._told = 0
 
@@ -69,14 +69,14 @@ class SerialLink:
         self._listener = listener
         said = ""
         while True:
-            reason = self._open()
-            if not reason:
+            try:
+                port = serial.Serial(self._port, self._baud_rate, timeout=0, write_timeout=0, exclusive=True)
+            except (OSError, ValueError) as error:  # SerialException is an OSError
+                reason = _cannot_open(self._port, error)
+            else:
                 opened_s = loop.time()
                 said = ""
-                try:
-                    reason = await self._until_lost(loop)
-                finally:
-                    await self._close(loop)
+                reason = await self._until_lost(port)
                 self._backoff.lasted(loop.time() - opened_s)
             if reason != said:
                 said = reason
@@ -92,107 +92,98 @@ class SerialLink:
             self._waiting.popleft()
             self.dropped += 1
             self._log.warning("full", "the serial port does not take what is sent: the oldest was dropped")
-        if not self._begun:
-            self._write()
+        self._write_next()
 
-    def _open(self) -> str:
-        """Opens the port; says why it cannot be opened, in a person's words."""
-        try:
-            self._serial = serial.Serial(
-                self._port, self._baud_rate, timeout=0, write_timeout=0, exclusive=True
-            )
-        except (OSError, ValueError) as error:  # SerialException is an OSError
-            return _cannot_open(self._port, error)
-        return ""
-
-    async def _until_lost(self, loop: asyncio.AbstractEventLoop) -> str:
-        assert self._serial is not None
+    async def _until_lost(self, port: serial.Serial) -> str:
+        """Why the port is lost, which is closed then."""
         assert self._listener is not None
+        loop = asyncio.get_running_loop()
         self._lost = loop.create_future()
-        self.decoder.reset()
-        loop.add_reader(self._serial.fileno(), self._read)
-        self._listener.link_up()
-        return await self._lost
-
-    async def _close(self, loop: asyncio.AbstractEventLoop) -> None:
-        assert self._serial is not None
-        loop.remove_reader(self._serial.fileno())
-        if self._lost is None or not self._lost.done() or self._lost.cancelled():
-            await self._drain(loop)
-        self._lost = None
-        loop.remove_writer(self._serial.fileno())
         self._waiting.clear()
-        self._begun = b""
-        # The operating system may wait for half a minute for what it could not send yet.
-        with contextlib.suppress(OSError, termios.error):
-            if self._serial.out_waiting:
-                self._serial.reset_output_buffer()
-        self._serial.close()
-        self._serial = None
+        self._writing = False
+        self.decoder.reset()
+        self._transport = SerialTransport(loop, _Wire(self._received, self._wrote, self._ended), port)
+        self._transport.set_write_buffer_limits(high=0)
+        self._listener.link_up()
+        try:
+            return await asyncio.shield(self._lost)
+        except asyncio.CancelledError:
+            await self._drain(port)
+            # The operating system may wait for half a minute for what it could not send yet.
+            with contextlib.suppress(OSError, termios.error):
+                port.reset_output_buffer()
+            if not self._transport.is_closing():  # it is where the port has vanished meanwhile
+                self._transport.abort()
+            await self._lost
+            raise
 
-    async def _drain(self, loop: asyncio.AbstractEventLoop) -> None:
+    async def _drain(self, port: serial.Serial) -> None:
         """Lets the last commands out; among them is the one that opens the contactor."""
-        assert self._serial is not None
+        assert self._lost is not None
+        loop = asyncio.get_running_loop()
         until_s = loop.time() + DRAIN_S
-        try:
-            # The operating system says how much is left only when asked.
-            while loop.time() < until_s and (self._begun or self._serial.out_waiting):  # noqa: ASYNC110
-                await asyncio.sleep(0.005)
-        except OSError:
-            return
+        # The operating system says how much is left only when asked.
+        while not self._lost.done() and loop.time() < until_s:
+            with contextlib.suppress(OSError):
+                if not self._waiting and not self._writing and not port.out_waiting:
+                    return
+            await asyncio.sleep(0.005)
 
-    def _read(self) -> None:
-        assert self._serial is not None
+    def _write_next(self) -> None:
+        """The rest follows when the port has taken this frame."""
+        assert self._transport is not None
+        if not self._writing and self._waiting:
+            self._transport.write(self._waiting.popleft())
+
+    def _received(self, data: bytes) -> None:
         assert self._listener is not None
-        try:
-            data = os.read(self._serial.fileno(), READ_BYTES)
-        except (BlockingIOError, InterruptedError):
-            return
-        except OSError as error:
-            self._fail(f"{self._port} cannot be read: {error.strerror}")
-            return
-        if not data:
-            self._fail(f"{self._port} has vanished")
-            return
         for message in self.decoder.feed(data):
             self._listener.received(message)
-        self._tell_damaged()
-
-    def _tell_damaged(self) -> None:
         if self.damaged != self._told:
             self._told = self.damaged
             self._log.warning(
                 "garbage", "frames from the board were damaged and dropped", so_far=dict(self.decoder.dropped)
             )
 
-    def _write(self) -> None:
-        """Writes what the port takes now; the rest when it takes more."""
-        assert self._serial is not None
-        descriptor = self._serial.fileno()
-        try:
-            while self._begun or self._waiting:
-                self._begun = self._begun or self._waiting.popleft()
-                self._begun = self._begun[os.write(descriptor, self._begun) :]
-                if self._begun:
-                    break
-        except (BlockingIOError, InterruptedError):
-            pass
-        except OSError as error:
-            self._fail(f"{self._port} cannot be written: {error.strerror}")
-            return
-        loop = asyncio.get_running_loop()
-        if self._begun:
-            loop.add_writer(descriptor, self._write)
-        else:
-            loop.remove_writer(descriptor)
+    def _wrote(self, all_of_it: bool) -> None:
+        self._writing = not all_of_it
+        self._write_next()
 
-    def _fail(self, reason: str) -> None:
-        assert self._serial is not None
-        loop = asyncio.get_running_loop()
-        loop.remove_reader(self._serial.fileno())
-        loop.remove_writer(self._serial.fileno())
-        if self._lost is not None and not self._lost.done():
-            self._lost.set_result(reason)
+    def _ended(self, error: Exception | None) -> None:
+        assert self._lost is not None
+        self._lost.set_result(f"{self._port} has vanished: {error}")
+
+
+class _Wire(asyncio.Protocol):
+    """What pyserial-asyncio tells of a port.
+
+    Args:
+        received: bytes came.
+        wrote: whether all that was to be written is.
+        ended: the port is closed; why, where it was not asked for.
+    """
+
+    def __init__(
+        self,
+        received: Callable[[bytes], None],
+        wrote: Callable[[bool], None],
+        ended: Callable[[Exception | None], None],
+    ) -> None:
+        self._received = received
+        self._wrote = wrote
+        self._ended = ended
+
+    def data_received(self, data: bytes) -> None:
+        self._received(data)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._ended(exc)
+
+    def pause_writing(self) -> None:
+        self._wrote(False)
+
+    def resume_writing(self) -> None:
+        self._wrote(True)
 
 
 def _cannot_open(port: str, error: OSError | ValueError) -> str:

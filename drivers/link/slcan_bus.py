@@ -1,10 +1,12 @@
 """CAN adapters on a serial port (slcan, Lawicel's ASCII protocol), made fit for an event loop.
 
 python-can's own class waits for the port's output to drain, grows without bound where no line ends, and reads nothing
-any more after one byte that is no text.
+any more after one byte that is no text; pyserial spins while an output is full.
 """
 
 from __future__ import annotations
+
+import os
 
 from can import CanInitializationError, CanOperationError, Message
 from can.exceptions import error_check
@@ -13,9 +15,6 @@ from can.interfaces.slcan import slcanBus
 MAX_LINE = 64
 """Bytes; the longest line of classic CAN with a time stamp has 31."""
 
-WRITE_S = 0.05
-"""How long a port that takes nothing may hold a frame up."""
-
 
 class SlcanBus(slcanBus):
     """As slcanBus, but neither reading nor writing waits, and garbage is skipped to the next line."""
@@ -23,6 +22,7 @@ class SlcanBus(slcanBus):
     def __init__(self, channel: str, bitrate: int | None) -> None:
         self.garbled = 0
         """Lines that were no frame."""
+        self._unsent = b""
         # What the port sends when it is opened is not waited for: adapters that reset then need socketcan's slcand.
         super().__init__(channel, bitrate=bitrate, sleep_after_open=0, timeout=0)
         try:
@@ -31,12 +31,20 @@ class SlcanBus(slcanBus):
             self.serialPortOrig.close()
             raise CanInitializationError(f"{channel} is in use by another program") from error
 
-    def send(self, msg: Message, timeout: float | None = None) -> None:  # noqa: ARG002 - the wire never waits
-        super().send(msg, timeout=WRITE_S)
-
     def _write(self, string: str) -> None:
+        self._put_out(self._unsent)
+        if self._unsent:
+            raise CanOperationError("the serial port takes nothing")
+        # What is begun is a whole line sooner or later.
+        self._put_out(string.encode() + self.LINE_TERMINATOR)
+
+    def _put_out(self, data: bytes) -> None:
+        """Writes what the port takes now, and keeps the rest."""
         with error_check("could not write to the serial port"):
-            self.serialPortOrig.write(string.encode() + self.LINE_TERMINATOR)
+            try:
+                self._unsent = data[os.write(self.serialPortOrig.fileno(), data) :] if data else b""
+            except BlockingIOError:
+                self._unsent = data
 
     def _recv_internal(self, timeout: float | None) -> tuple[Message | None, bool]:
         while (line := self._read(timeout)) is not None:

@@ -9,7 +9,7 @@ import asyncio
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from drivers.modbus.requests import Answer, NoLine, Outcome, Refusal, Request, Silence
 
@@ -118,6 +118,7 @@ class ModbusClient:
     def __init__(self, place: Place) -> None:
         self.place = place
         self._client = place.client()
+        self._contain()
         # It logs each silence as an error, past our log; the line tells of them in its own words.
         logging.getLogger("pymodbus").setLevel(logging.CRITICAL)
         logging.getLogger("pymodbus_internal").setLevel(logging.CRITICAL)
@@ -154,6 +155,19 @@ class ModbusClient:
             return NoLine(f"{self.place} is gone")
         except (ModbusException, ValueError) as error:
             return Silence(f"no answer that can be understood: {error}")
+
+    def _contain(self) -> None:
+        """A frame that pymodbus cannot decode is no answer; it would raise where only asyncio could say so."""
+        transaction = self._client.ctx
+        decode = transaction.callback_data
+
+        def contained(data: bytes, addr: tuple[Any, ...] | None = None) -> int:
+            try:
+                return decode(data, addr)
+            except Exception:  # noqa: BLE001 - of whatever a stranger may send
+                return len(data)
+
+        transaction.callback_data = contained  # type: ignore[method-assign]  # it has no hook for this
 
     async def _call(self, request: Request) -> ModbusPDU:
         client, where, unit = self._client, request.address, request.device_id

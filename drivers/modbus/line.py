@@ -58,7 +58,7 @@ class Line:
         self._woken = asyncio.Event()
         self._client: ModbusClient | None = None
         self._why_closed = "it was not opened yet"
-        self._told: str | None = None
+        self._told: str | None = self._why_closed
         self._retry_s = 0.0
         self._silent: set[int] = set()
         self._silences = 0
@@ -132,8 +132,7 @@ class Line:
         outcome = await client.transact(request, timeout_s)
         unanswered = isinstance(outcome, Silence)
         if unanswered or job.tries:
-            # What was asked before may be answered yet; on a serial line such an answer names no question.
-            self._turns.rest(request.device_id, self._now_s() + timeout_s)
+            self._turns.beware(request, self._now_s(), self._now_s() + timeout_s)
         self._count_silences(client, unanswered)
         if unanswered and request.device_id not in self._silent and job.tries < self._patience.retries:
             return None
@@ -152,8 +151,9 @@ class Line:
             return self._why_closed
         reason = await client.connect()
         if reason is None:
-            self._told = None
-            self._log.info("the line is open", line=str(self.place))
+            if self._told is not None:
+                self._told = None
+                self._log.info("the line is open", line=str(self.place))
             return None
         self._retry_s = self._now_s() + RECONNECT_S
         self._why_closed = reason

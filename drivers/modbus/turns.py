@@ -1,4 +1,8 @@
-"""Whose turn it is on a shared line: one request at a time, the devices in turn, none asked before it has rested."""
+"""Whose turn it is on a shared line: one request at a time, the devices in turn.
+
+On a serial line an answer says whose it is, and not to which question. A question that was not answered in time may be
+answered yet; until it no longer can be, no other question is asked whose answer would look the same.
+"""
 
 from __future__ import annotations
 
@@ -34,7 +38,7 @@ class Turns:
 
     def __init__(self) -> None:
         self._waiting: OrderedDict[int, deque[Job]] = OrderedDict()
-        self._rests_until_s: dict[int, float] = {}
+        self._unanswered: dict[int, list[tuple[float, Request]]] = {}
 
     def put(self, job: Job) -> None:
         """Takes a job; refuses it at once where too many wait for the device."""
@@ -58,7 +62,7 @@ class Turns:
         """The next job, of the device that has waited longest for its turn; None where none may be sent now."""
         self._drop_expired(now_s)
         for device_id, waiting in self._waiting.items():
-            if self._rests_until_s.get(device_id, now_s) > now_s:
+            if self._free_s(waiting[0].request) > now_s:
                 continue
             job = waiting.popleft()
             del self._waiting[device_id]
@@ -67,13 +71,27 @@ class Turns:
             return job
         return None
 
-    def rest(self, device_id: int, until_s: float) -> None:
-        """The device is not asked before this time: it may answer late, and would answer the wrong question."""
-        self._rests_until_s[device_id] = until_s
+    def beware(self, request: Request, now_s: float, until_s: float) -> None:
+        """A request was not answered in time, and may be until then."""
+        before = self._unanswered.get(request.device_id, [])
+        kept = [(end_s, asked) for end_s, asked in before if end_s > now_s and asked != request]
+        self._unanswered[request.device_id] = [*kept, (until_s, request)]
 
     def next_s(self) -> float | None:
         """When a job may be sent; None where nothing waits."""
-        return min((self._rests_until_s.get(device_id, 0.0) for device_id in self._waiting), default=None)
+        return min((self._free_s(waiting[0].request) for waiting in self._waiting.values()), default=None)
+
+    def _free_s(self, request: Request) -> float:
+        """When this may be asked without mistaking an answer to something else for its own."""
+        return max(
+            (
+                until_s
+                for until_s, asked in self._unanswered.get(request.device_id, ())
+                if (asked.function, asked.count) == (request.function, request.count)
+                and asked.address != request.address
+            ),
+            default=0.0,
+        )
 
     def clear(self, reason: str) -> None:
         """The line is closed: whatever waits is told."""

@@ -25,6 +25,9 @@ ANSWER_S = 3.0
 
 QOS = 1
 
+LARGEST_ANSWER = 8 * 1024 * 1024
+"""Bytes; an EVSE takes about 2 kB."""
+
 Json = dict[str, Any]
 
 
@@ -100,6 +103,7 @@ async def _ask(where: Place) -> Json | str:
         on_message=hear,
         on_state=state,
         subscriptions=((response, QOS), (topics.status, QOS)),
+        max_payload_bytes=LARGEST_ANSWER,
     )
     await connection.start()
     task = asyncio.current_task()

@@ -103,7 +103,11 @@ def simulate_one(arguments: argparse.Namespace) -> int:
         return _simulate_infy(arguments)
     if arguments.simulated == "meter":
         return sim_meter.simulate_meter(arguments)
-    program = import_module("simulators.yeti_firmware.program")
+    try:
+        program = import_module("simulators.yeti_firmware.program")
+    except ImportError as error:
+        print(error, file=sys.stderr)
+        return ExitCode.FAILED
     options: dict[str, Any] = {
         "wire": arguments.wire,
         "host_watchdog": arguments.host_watchdog or arguments.wire == "can",

@@ -25,12 +25,13 @@ def over_wire(wire: str | None, config: RunConfig) -> Iterator[RunConfig]:
     if wire is None:
         yield config
         return
-    extras = import_module("simulators.yeti_firmware.extras")
-    wired = import_module("simulators.wired")
     with TemporaryDirectory(prefix="evse-daemon-") as folder:
         try:
-            extras.need(*wired.NEEDS[wire], extra=wired.EXTRAS[wire])
+            wired = import_module("simulators.wired")
+        except ImportError as error:
+            raise WireRefusedError(f"--wire {wire}: {error}") from error
+        try:
             changed = wired.over_wire(config, wire, Path(folder))
-        except (extras.MissingExtraError, wired.WireError) as error:
+        except (ImportError, wired.WireError) as error:
             raise WireRefusedError(str(error)) from error
         yield changed

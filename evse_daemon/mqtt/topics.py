@@ -134,6 +134,8 @@ class Topics:
 API_CONNECTORS = "everest_api/connectors"
 API_EV_CONNECTORS = "everest_api/ev_connectors"
 API_ACTIVE_ERRORS = "everest_api/errors/var/active_errors"
+API_INFO = "everest_api/info/var/info"
+API_OCPP_CHARGING_SCHEDULES = "everest_api/ocpp/var/charging_schedules"
 API_OCPP_CONNECTION_STATUS = "everest_api/ocpp/var/connection_status"
 
 
@@ -193,6 +195,11 @@ def carsim_command(number: int | str, name: str) -> str:
     return f"everest_external/nodered/{number}/carsim/cmd/{name}"
 
 
+def carsim_enable_of_yocto(number: int | str) -> str:
+    """As EVerest's flow for the Yocto image names it; EVerest hears it nowhere."""
+    return f"everest_external/nodered/carsim/{number}/cmd/enable"
+
+
 def carsim_error(number: int | str) -> str:
     return f"everest_external/nodered/{number}/carsim/error"
 
@@ -211,3 +218,18 @@ def nodered_powermeter(number: int | str, name: str) -> str:
 
 def nodered_powermeter_json(number: int | str) -> str:
     return f"everest_external/nodered/{number}/powermeter_json"
+
+
+# EVerest's oldest topics, of its simulated board; they begin with a slash.
+
+
+def external_powermeter(name: str) -> str:
+    return f"/external/powermeter/{name}"
+
+
+def external_powermeter_json() -> str:
+    return "/external/powermeter_json"
+
+
+def external_of_board(board: str, name: str) -> str:
+    return f"/external/{board}/powermeter/{name}"

@@ -38,6 +38,7 @@ _PARAMETERS: dict[str, Schema] = {
     },
     "evse": {"description": "Id of a module of the class EvseManager."},
     "ev": {"description": "Id of a module of the class EvManager."},
+    "board": {"description": "Id of a module of the class YetiSimulator."},
     "connector_id": {"description": "The option connector_id of the module."},
     "station": {"description": "The everest prefix.", "default": "everest"},
     "kind": {"description": "The name of a module class of EVerest's API without _API."},
@@ -141,6 +142,8 @@ class _Document:
         """A topic outside the module tree."""
         direction = "var" if topic.by == "station" else "cmd"
         channel = f"{topic.module_class}.{direction}.{topic.name.strip('{}')}"
+        if channel in self._channels:  # the same name elsewhere: of one module and of all, or of another flow
+            channel += "_too"
         self._messages[channel] = _message_of_texts((topic.example,))
         self._channel(channel, topic.topic, channel, topic.payload)
         action = "send" if topic.by == "station" else "receive"

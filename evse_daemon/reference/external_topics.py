@@ -1,7 +1,7 @@
 """The topics outside the module tree: who uses them, with which payloads. A test holds them against the modules.
 
 Names in braces stand for what a station decides: ``evse`` is the module id of an EvseManager, ``ev`` that of an
-EvManager, ``module`` that of another module, ``connector_id`` the option of that name, ``station`` the everest prefix. The external prefix comes before all.
+EvManager, ``board`` that of a YetiSimulator, ``module`` that of another module, ``connector_id`` the option of that name, ``station`` the everest prefix. The external prefix comes before all.
 """
 
 from __future__ import annotations
@@ -19,11 +19,17 @@ from evse_daemon.mqtt.topics import (
     API_ACTIVE_ERRORS,
     API_CONNECTORS,
     API_EV_CONNECTORS,
+    API_INFO,
+    API_OCPP_CHARGING_SCHEDULES,
     API_OCPP_CONNECTION_STATUS,
     api_command,
     api_var,
     carsim_command,
+    carsim_enable_of_yocto,
     carsim_error,
+    external_of_board,
+    external_powermeter,
+    external_powermeter_json,
     nodered_command,
     nodered_powermeter,
     nodered_powermeter_json,
@@ -40,7 +46,7 @@ from evse_daemon.types.evse_manager import EVInfo, Limits
 from evse_daemon.types.powermeter import Powermeter
 
 EVSE, CAR, MODULE = "{evse}", "{ev}", "{module}"
-CONNECTOR_ID, STATION = "{connector_id}", "{station}"
+CONNECTOR_ID, STATION, BOARD = "{connector_id}", "{station}", "{board}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +122,15 @@ EXTERNAL: tuple[ExternalTopic, ...] = (
         "API", API_OCPP_CONNECTION_STATUS, "station", 1, "connected, disconnected or unknown", "unknown"
     ),
     ExternalTopic(
+        "API", API_OCPP_CHARGING_SCHEDULES, "station", 1, "the schedules of the CSMS, when they are new",
+        _json({"schedules": []}),
+    ),
+    ExternalTopic(
+        "API", API_INFO, "station", 1,
+        "make and model: of the module charger_information, or the file of the option charger_information_file",
+        _json({"firmware_version": "1.2", "model": "Wallbox", "vendor": "ACME"}),
+    ),
+    ExternalTopic(
         "API", API_ACTIVE_ERRORS, "station", 1, "the errors that are active; where error_history is connected",
         _json([_example(ErrorObject).model_dump(exclude_none=True)]),
     ),
@@ -125,7 +140,7 @@ EXTERNAL: tuple[ExternalTopic, ...] = (
     ),
     _published("limits", 1, "phases and current (A) that are allowed", _json(payloads.limits(_ROUNDING, _example(Limits)))),
     _published("powermeter", 0, "a reading of the meter", _json(payloads.powermeter(_ROUNDING, _example(Powermeter)))),
-    _published("telemetry", 0, "temperatures (°C), fan, supply voltages (V)", _json(payloads.telemetry(_ROUNDING, _example(Telemetry)))),
+    _published("telemetry", 0, "temperatures (°C), fan, supply voltages (V)", _json({**payloads.telemetry(_ROUNDING, _example(Telemetry)), "rcd_current": 0.1})),
     _published(
         "hardware_capabilities", 1, "phases and currents (A) of the hardware",
         _json(payloads.hardware_capabilities(_ROUNDING, _example(HardwareCapabilities))),
@@ -192,8 +207,27 @@ EXTERNAL: tuple[ExternalTopic, ...] = (
     _flow_wants("set_max_watt", "W of all phases, in the same way", "7360"),
     _flow_wants("switch_three_phases_while_charging", "true: up to three phases, false: one", "true"),
     _car("enable", "whether the car is simulated", "true"),
+    ExternalTopic(
+        "EvManager", carsim_enable_of_yocto(CONNECTOR_ID), "client", SUBSCRIPTION_QOS,
+        "the same, as EVerest's flow for its Yocto image sends it", "true",
+    ),
     _car("execute_charging_session", "what the car does, from plug-in to unplug", _SCRIPT),
     _car("modify_charging_session", "what the car does from now on", "pause;sleep 10;unplug"),
+    *(
+        ExternalTopic("YetiSimulator", topic, "station", 0, payload, example)
+        for topic, payload, example in (
+            (external_powermeter("vrmsL1"), "V on L1; EVerest's old topics, of all simulated boards", "230.00000"),
+            (external_powermeter("phaseSeqError"), "always false", "false"),
+            (external_powermeter("time_stamp"), "seconds since 1970", "1795249266"),
+            (external_powermeter("tempL1"), "°C", "25.00000"),
+            (external_powermeter("totalKw"), "kW of all phases", "10.51500"),
+            (external_powermeter("totalKWattHr"), "kWh", "0.01800"),
+            (external_powermeter_json(), "all of it", _json([{"irmsL1": 15.9, "time_stamp": 1795249266, "vrmsL1": 220.5}])),
+            (external_of_board(BOARD, "tempL1"), "°C; of one board", "25.00000"),
+            (external_of_board(BOARD, "totalKw"), "kW of all phases", "10.51500"),
+            (external_of_board(BOARD, "totalKWattHr"), "kWh", "0.01800"),
+        )
+    ),
     ExternalTopic(
         "YetiSimulator", carsim_error(CONNECTOR_ID), "client", SUBSCRIPTION_QOS,
         "an error of the board to raise or clear", _json({"error_type": "DiodeFault", "raise": "true"}),

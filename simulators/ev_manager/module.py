@@ -98,6 +98,11 @@ class EvManager(Module):
             self.mqtt.subscribe(
                 topics.carsim_command(self.options.connector_id, name), self.context.inbox, handler
             )
+        self.mqtt.subscribe(
+            topics.carsim_enable_of_yocto(self.options.connector_id),
+            self.context.inbox,
+            self.on_enable_message,
+        )
 
     def ready(self) -> None:
         self.car = simulation.with_plugin(self.car, self._plugin_script())

@@ -45,6 +45,9 @@ class CanLine(SerialLine):
         super().close()
         self._adapter.reset()
 
+    def forget(self) -> None:
+        self._ears.bus_up()
+
     def send(self, message: bytes) -> None:
         self._link.send(message)
 

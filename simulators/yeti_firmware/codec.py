@@ -6,7 +6,10 @@ description and each mapping (tests/simulators/yeti_firmware/test_codec.py).
 
 from __future__ import annotations
 
-from google.protobuf.message import DecodeError
+try:
+    from google.protobuf.message import DecodeError
+except ImportError as error:
+    raise ImportError("the board's messages need protobuf: pip install 'evse-daemon[serial]'") from error
 
 from drivers.yeti.yeti_pb2 import BoardAlive as AliveWords
 from drivers.yeti.yeti_pb2 import Cable, FromBoard, Lock, MeterReading, Pilot, PilotVoltages, ToBoard

@@ -87,6 +87,10 @@ class SerialLine:
         if not self.faults.mute:
             self._pipe.write(self._disturbed(frame))
 
+    def forget(self) -> None:
+        """The processor was reset: a frame that has half arrived is gone."""
+        self._decoder.reset()
+
     def disturb(self, fault: OnTheLine) -> None:
         """What is wrong from now on; garbage has zeros in it, too, which end frames."""
         match fault:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import replace
 from pathlib import Path
 from typing import Literal, Protocol
@@ -16,8 +15,7 @@ from evse_daemon.framework.rate_limit import RateLimitedLog
 from evse_daemon.interfaces.ev_board_support import EvBoardSupport
 from evse_daemon.mqtt import topics
 from evse_daemon.types.board_support_common import BspEvent
-from simulators.yeti_firmware import faults, firmware, meter
-from simulators.yeti_firmware.extras import need
+from simulators.yeti_firmware import codec, faults, firmware, meter, wire
 from simulators.yeti_firmware.faults import FaultError
 from simulators.yeti_firmware.firmware import Send, TellCar
 from simulators.yeti_firmware.messages import ErrorFlags, MeterDue, Metered, Version
@@ -53,6 +51,9 @@ class Line(Protocol):
 
     def send(self, message: bytes) -> None:
         """Sends a whole message, or loses it; never raises and never waits."""
+
+    def forget(self) -> None:
+        """The processor was reset: what waits to be sent, or has half arrived, is gone."""
 
     def disturb(self, fault: faults.OnTheLine) -> None:
         """What is wrong with the wire from now on."""
@@ -103,10 +104,6 @@ class YetiFirmware(Module):
             lambda car: self.apply(firmware.CarChanged(car)),
             lambda state: self.apply(firmware.CarSets(state)),
         )
-        need("cobs", "google.protobuf")
-        from simulators.yeti_firmware import wire  # noqa: PLC0415 - its libraries need not be there otherwise
-
-        self._wire = wire
         self.line = self.make_line()
         self._noise = Noise(self.module_id)
         self._timer: Timer | None = None
@@ -119,9 +116,8 @@ class YetiFirmware(Module):
         """The board's end of the wire."""
         link = Path(self.options.link) if self.options.link else None
         if self.options.wire == "can":
-            need("isotp", extra="can")
-            return self._wire.can_line(link, self.arrived, self.module_id)
-        return self._wire.serial_line(link, self.arrived, self.module_id)
+            return wire.can_line(link, self.arrived, self.module_id)
+        return wire.serial_line(link, self.arrived, self.module_id)
 
     def init(self) -> None:
         self.car_side.init()
@@ -132,19 +128,13 @@ class YetiFirmware(Module):
             inbox,
             self.on_fault_message,
         )
+        # It stays open to the end of the process: a board outlives the last command of its host.
         self.line.open()
 
     def ready(self) -> None:
         self._counted_until_s = self.clock.now_s()
-        self.spawn("wire", self._close_at_the_end())
         self.apply(firmware.Restart())
         self.every(CAR_MEASURES_S, self.measure_at_the_car)
-
-    async def _close_at_the_end(self) -> None:
-        try:
-            await asyncio.Event().wait()
-        finally:
-            self.line.close()
 
     def arrived(self, message: bytes) -> None:
         """A whole message of the host."""
@@ -182,11 +172,14 @@ class YetiFirmware(Module):
         """Breaks the board as a text says, or mends it.
 
         Raises:
-            FaultError: the text is no fault; nothing is done.
+            FaultError: the text is no fault, and nothing is done; or the port does not come back.
         """
         for fault in faults.parse(text):
             self.log.info("fault", what=str(fault))
-            self._break(fault)
+            try:
+                self._break(fault)
+            except OSError as error:
+                raise FaultError(f"the port does not come back: {error}") from error
 
     def _break(self, fault: faults.Fault) -> None:
         broken = self.board.faults
@@ -223,7 +216,7 @@ class YetiFirmware(Module):
         self.apply(firmware.CarChanged(car))
 
     def _received(self, message: bytes) -> None:
-        command = self._wire.codec.decode(message)
+        command = codec.decode(message)
         if command is None:
             self._limited_log.warning("message", "message without meaning ignored", message=message.hex())
             return
@@ -241,14 +234,16 @@ class YetiFirmware(Module):
         self.board, effects = firmware.step(before, event, now_s)
         if (before.current_a, before.phases) != (self.board.current_a, self.board.phases):
             self._measured = self._measure()
+        if self.board.mode == "booting" and before.mode != "booting":
+            self.line.forget()
         for effect in effects:
             match effect:
                 case Send(MeterDue()):
                     self._measured = self._measure()
-                    self.line.send(self._wire.codec.encode(self._reading()))
+                    self.line.send(codec.encode(self._reading()))
                 case Send(message):
                     assert not isinstance(message, MeterDue)
-                    self.line.send(self._wire.codec.encode(message))
+                    self.line.send(codec.encode(message))
                 case TellCar(state):
                     self.ev_board_support.publish(EvBoardSupport.bsp_event, BspEvent(event=state))
         self._tell(before)

@@ -21,10 +21,8 @@ from evse_daemon.station import Station
 from evse_daemon.store import MemoryJournal
 from simulators.ev_manager.module import EvManager
 from simulators.yeti_firmware import faults
-from simulators.yeti_firmware.extras import MissingExtraError
 from simulators.yeti_firmware.faults import FaultError
 from simulators.yeti_firmware.module import YetiFirmware
-from simulators.yeti_firmware.pty_pipe import LinkRefusedError
 
 SESSION = "sleep 1;iec_wait_pwr_ready;sleep 1;draw_power_regulated 16,3;sleep 20;unplug"
 
@@ -81,7 +79,7 @@ def run(wanted: Wanted, say: Callable[[str], None]) -> None:
     try:
         config = load_text(yaml.safe_dump(document), file="the board's options")
         asyncio.run(_run(config, say))
-    except (ConfigurationError, MissingExtraError, LinkRefusedError) as error:
+    except (ConfigurationError, ImportError, OSError) as error:
         raise BoardProgramError(str(error)) from error
 
 

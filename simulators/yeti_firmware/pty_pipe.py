@@ -12,7 +12,7 @@ from pathlib import Path
 CHUNK = 4096
 
 
-class LinkRefusedError(Exception):
+class LinkRefusedError(OSError):
     """The symbolic link cannot be made; the message says why."""
 
 
@@ -37,6 +37,7 @@ class PtyPipe:
 
         Raises:
             LinkRefusedError: the link cannot be made.
+            OSError: the system has no more pseudo-terminals.
         """
         if self.path is not None:
             return

@@ -1,4 +1,4 @@
-"""The board's end of the wires: what needs protobuf, cobs or a CAN library, imported only where a board is simulated."""
+"""The board's end of the wires."""
 
 from __future__ import annotations
 
@@ -6,11 +6,8 @@ import random
 from collections.abc import Callable
 from pathlib import Path
 
-from simulators.yeti_firmware import codec
 from simulators.yeti_firmware.line import SerialLine
 from simulators.yeti_firmware.pty_pipe import PtyPipe
-
-__all__ = ["can_line", "codec", "serial_line"]
 
 
 def serial_line(link: Path | None, received: Callable[[bytes], None], seed: str) -> SerialLine:

@@ -23,7 +23,7 @@ from evse_daemon.types.board_support_common import BspEvent
 from evse_daemon.types.evse_board_support import HardwareCapabilities, PowerOnOff, Telemetry
 from evse_daemon.types.powermeter import TransactionReq, TransactionStartResponse, TransactionStopResponse
 from evse_daemon.types.units_signed import SignedMeterValue
-from simulators.yeti_simulator import board, control_pilot, error_injection, readings
+from simulators.yeti_simulator import board, control_pilot, error_injection, external_topics, readings
 from simulators.yeti_simulator.board import Board
 from simulators.yeti_simulator.car import RCD_IDLE_MA, Car
 from simulators.yeti_simulator.car_side import CarSide
@@ -158,6 +158,10 @@ class YetiSimulator(Module):
             Powermeter.powermeter, readings.powermeter(self.measurement, self.energy, timestamp)
         )
         self.temperature_sensor.publish(TemperatureSensor.temperatures, temperatures)
+        for topic, payload in external_topics.messages(
+            self.module_id, self.measurement, self.energy, self.clock.utc()
+        ):
+            self.mqtt.publish(topic, payload, latest=True, volatile=True)
         self.board_support.publish(
             EvseBoardSupport.telemetry,
             Telemetry(

@@ -10,6 +10,8 @@ from __future__ import annotations
 import os
 import random
 import select
+import subprocess
+import sys
 import time
 import tty
 from collections.abc import Callable, Iterator
@@ -61,7 +63,17 @@ IDLE = Metered(
 HIGH_V = {CpState.A: 12, CpState.B: 9, CpState.C: 6}
 
 
+BARE = """
+import os, sys
+line = os.open(sys.argv[1], os.O_RDWR | os.O_NOCTTY)
+while data := os.read(line, 4096):
+    os.write(line, data)
+"""
+"""The least that a process can do between two frames."""
+
+
 def rows(broker: Mosquitto, folder: Path) -> Iterator[Row]:
+    yield _bare()
     board = BlockingBoard()
     with Daemon(broker, folder, config=_with_driver(folder, board.path)) as daemon:
         board.run(lambda: board.running, WITHIN_S)
@@ -93,6 +105,27 @@ def rows(broker: Mosquitto, folder: Path) -> Iterator[Row]:
         "%",
         CPU_AIM_PERCENT,
         note=f"{passed_s:.0f} s, nothing plugged in; keep-alive, telemetry and meter, 5 readings per second on MQTT",
+    )
+
+
+def _bare() -> Row:
+    """What the machine takes for two ways through a pseudo-terminal and a process that sleeps between."""
+    board = BlockingBoard()
+    frame = encode_frame(codec.encode(CpIs(CpState.B)))
+    with subprocess.Popen([sys.executable, "-c", BARE, board.path]) as child:
+        board.echo(frame)  # it is there
+        took_ms = []
+        for _ in range(SAMPLES):
+            time.sleep(random.uniform(*CHARGES_S) / 4)
+            begin_s = time.perf_counter()
+            board.echo(frame)
+            took_ms.append((time.perf_counter() - begin_s) * 1000)
+        child.terminate()
+    return Row(
+        "for comparison: a frame and its echo, p50",
+        quantile(took_ms, 0.5),
+        "ms",
+        note=f"p99 {quantile(took_ms, 0.99):.2f}; a bare process at the other end of the pseudo-terminal",
     )
 
 
@@ -147,6 +180,13 @@ class BlockingBoard:
         if isinstance(message, CpIs):
             self._state = message.state
         os.write(self._master, encode_frame(codec.encode(message)))
+
+    def echo(self, data: bytes) -> None:
+        """Writes, and waits until as much has come back."""
+        os.write(self._master, data)
+        waiting = len(data)
+        while waiting:
+            waiting -= len(os.read(self._master, waiting))
 
     def run(self, until: Callable[[], bool], seconds: float) -> None:
         """Listens and sends until something is so, or the time is over."""

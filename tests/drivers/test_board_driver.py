@@ -392,6 +392,20 @@ def test_one_lost_keep_alive_changes_nothing() -> None:
     assert rig.board.relay
 
 
+def test_a_host_that_was_held_up_does_not_take_the_board_for_silent() -> None:
+    rig = Rig.charging()
+    rig.now_s += 5  # nothing ran: what the board said waits, its keep-alive behind its telemetry
+    rig._cycle_s = rig.now_s
+    for message in (
+        m.PilotVoltages(6.0, 0.0),
+        m.BoardAlive("2.2", 10**6, 0, 0, (0, 1), 32.0, 6.0, 3, 1, True),
+    ):
+        rig.feed(s.Received(message))
+    rig.feed(s.Tick())
+    assert rig.errors() == set()
+    assert rig.state.power
+
+
 # The lock.
 
 

@@ -8,6 +8,8 @@ import errno
 import itertools
 import os
 import select
+import time
+import tty
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -376,6 +378,37 @@ def test_whatever_an_adapter_sends_the_next_frame_is_read(pieces: list[bytes]) -
             while (read := bus.recv(0)) is not None:
                 found.append((read.arbitration_id, bytes(read.data)))
         assert bus._buffer == b""
+    finally:
+        bus.shutdown()
+        os.close(master)
+        os.close(slave)
+
+
+def test_a_port_that_takes_nothing_does_not_hold_anybody_up_and_lines_stay_whole() -> None:
+    master, slave = os.openpty()
+    tty.setraw(slave)
+    bus = open_bus(CanSettings("slcan", os.ttyname(slave), 125_000))
+    sent = 0
+
+    def flood() -> None:
+        nonlocal sent
+        while sent < 100_000:
+            bus.send(can.Message(arbitration_id=sent % 0x800, is_extended_id=False), timeout=0)
+            sent += 1
+
+    try:
+        with pytest.raises(can.CanError, match="takes nothing"):
+            flood()
+        os.set_blocking(master, False)
+        read = b""
+        deadline = time.monotonic() + 5
+        while read.count(b"t") < sent and time.monotonic() < deadline:
+            with contextlib.suppress(BlockingIOError):
+                read += os.read(master, 65536)
+            with contextlib.suppress(can.CanError):
+                bus._put_out(bus._unsent)  # type: ignore[attr-defined]
+        frames = [parse(line.decode()) for line in read.split(b"\r") if line[:1] == b"t"]
+        assert [frame.id for frame in frames if frame is not None] == [n % 0x800 for n in range(sent)]
     finally:
         bus.shutdown()
         os.close(master)

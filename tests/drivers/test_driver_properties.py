@@ -51,7 +51,7 @@ RUN: list[s.Event] = [
 ]
 
 
-@settings(max_examples=300)
+@settings(max_examples=300, deadline=None)
 @given(
     st.lists(st.tuples(events, st.sampled_from((0.0, 0.01, 0.11, 0.5, 1.0, 3.0))), max_size=60),
     st.booleans(),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from drivers.link.framing import MAX_GARBAGE, MAX_MESSAGE, FrameDecoder, encode_frame
@@ -19,6 +19,7 @@ def test_the_checksum_is_jamcrc() -> None:
     assert encode_frame(b"123456789") == b"\x0e123456789\xd9\xc6\x0b\x34\0"
 
 
+@settings(deadline=None)
 @given(st.lists(messages, max_size=6), st.data())
 def test_messages_arrive_whole_and_in_order_in_whatever_pieces(
     sent: list[bytes], data: st.DataObject
@@ -34,6 +35,7 @@ def test_messages_arrive_whole_and_in_order_in_whatever_pieces(
     assert decoder.dropped.total() == 0
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=4000), messages, messages)
 def test_after_garbage_at_most_one_good_frame_is_lost(garbage: bytes, first: bytes, second: bytes) -> None:
     decoder = FrameDecoder()
@@ -43,6 +45,7 @@ def test_after_garbage_at_most_one_good_frame_is_lost(garbage: bytes, first: byt
     assert received in ([first, second], [second])
 
 
+@settings(deadline=None)
 @given(messages, st.data())
 def test_a_damaged_frame_is_dropped_and_counted(message: bytes, data: st.DataObject) -> None:
     frame = bytearray(encode_frame(message))
@@ -55,6 +58,7 @@ def test_a_damaged_frame_is_dropped_and_counted(message: bytes, data: st.DataObj
     assert decoder.feed(encode_frame(CP_C)) == [CP_C]
 
 
+@settings(deadline=None)
 @given(messages, st.data())
 @example(bytes.fromhex("CA1EDDCD"), None)
 def test_a_lost_byte_never_makes_another_message(message: bytes, data: st.DataObject | None) -> None:

@@ -181,3 +181,19 @@ def test_what_waits_still_is_let_out_before_the_port_is_closed(board: PtyEnd) ->
         assert board.heard()[-1] == b"power off"
 
     run(scenario())
+
+
+def test_a_port_that_vanishes_while_it_is_closed_is_no_failure(board: PtyEnd) -> None:
+    async def scenario() -> None:
+        board.plug_in()
+        link, listener = link_to(board), Listener()
+        task = asyncio.create_task(link.run(listener))
+        await until(lambda: listener.events == ["up"])
+        link.send(b"the last command")
+        task.cancel()
+        await asyncio.sleep(0)
+        board.pull_out()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    run(scenario())

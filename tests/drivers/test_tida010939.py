@@ -6,7 +6,7 @@ import contextlib
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
@@ -85,6 +85,7 @@ def test_every_published_vector_both_ways() -> None:
         assert encode_frame(again) == vector.frame, vector.name
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=300))
 def test_random_bytes_give_a_message_or_a_reason(data: bytes) -> None:
     for decode in (CODEC.decode_from_board, CODEC.decode_to_board):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from drivers.board import messages as m
@@ -155,6 +155,7 @@ def test_a_version_text_is_cut_and_cleaned_before_a_log_shows_it() -> None:
     assert decoded == m.BoardAlive("2?[2J" + "9" * 45)
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=300))
 @example(bytes.fromhex("A206023201"))
 def test_random_bytes_give_a_message_or_a_reason_and_never_anything_else(data: bytes) -> None:

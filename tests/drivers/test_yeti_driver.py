@@ -362,3 +362,45 @@ def test_whatever_bytes_come_the_driver_stands_and_no_power_is_allowed(pieces: l
     rig.advance(0.2)
     assert rig.failures == []
     assert m.AllowPower(True) not in rig.link.sent
+
+
+@pytest.mark.parametrize(
+    ("cable", "ampacity"),
+    [
+        ("13A", "A_13"),
+        ("20A", "A_20"),
+        ("32A", "A_32"),
+        ("70A", "A_63_3ph_70_1ph"),
+        ("none", "None"),
+        ("fault", "None"),
+    ],
+)
+def test_the_cable_is_told_as_everest_names_it(cable: m.Cable, ampacity: str) -> None:
+    rig = Rig()
+    for _ in range(2):
+        rig.module.received(CODEC.encode_from_board(m.ProximityState(cable)))
+    rig.world.settle()
+    told = rig.world.published(BOARD, EvseBoardSupport.ac_pp_ampacity)
+    assert [value.ampacity for value in told] == [ampacity], "once, though the board says it again"
+
+
+def test_a_newer_command_to_the_lock_takes_the_place_of_an_older() -> None:
+    rig = Rig()
+    older = rig.world.begin(LOCK, ConnectorLock.lock)
+    rig.advance(0.2)
+    newer = rig.world.begin(LOCK, ConnectorLock.unlock)
+    rig.advance(2)
+    assert isinstance(older.outcome, CallError)
+    assert "newer command" in older.outcome.message
+    assert newer.outcome == (None,)
+    assert rig.board.lock == "unlocked"
+
+
+def test_a_phase_switch_while_the_board_is_away_holds_once_it_is_back() -> None:
+    rig = Rig()
+    rig.module.link_lost("gone")
+    rig.world.call(BOARD, EvseBoardSupport.ac_switch_three_phases_while_charging, False)
+    assert rig.board.three_phases
+    rig.module.link_up()
+    rig.advance(1)
+    assert not rig.board.three_phases

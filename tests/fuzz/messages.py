@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from evse_daemon.framework.bus import Implementation
 from evse_daemon.framework.calls import CallIds
 from evse_daemon.framework.interface import Command
-from evse_daemon.mqtt.topics import Topics, api_command, service_command
+from evse_daemon.mqtt.topics import Topics, api_command, nodered_command, service_command
 from tests.fuzz.values import arguments_of
 
 EVSE = "evse_manager"
@@ -242,7 +242,7 @@ def _outside(topics: Topics, heard: Sequence[str]) -> st.SearchStrategy[Case]:
     bare = [
         api_command(EVSE, name)
         for name in ("pause_charging", "resume_charging", "stop_charging", "force_unlock")
-    ]
+    ] + [nodered_command(1, name) for name in ("enable", "disable", "pause_charging", "resume_charging")]
     service = service_command(topics.name, EVSE, "clear_latched_error")
     told = sorted({*heard} - {*bare, service})
     no_text = st.binary(max_size=40).map(b"\xff".__add__) | st.just(b"x" * 70_000)

@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from evse_daemon.framework.bus import Implementation
-from evse_daemon.mqtt.topics import api_command, carsim_command, carsim_error
+from evse_daemon.mqtt.topics import api_command, carsim_command, carsim_error, nodered_command
 from tests.fuzz.messages import EVSE, TEXT
 from tests.fuzz.station import FuzzStation, LogLines
 from tests.fuzz.test_fuzz import CASES, log
@@ -89,6 +89,13 @@ def orders(commands: Mapping[str, Implementation[Any]]) -> st.SearchStrategy[Ord
         (api_command(EVSE, "disable"), connector.map(str)),
         (api_command(EVSE, "enable_disable"), disable),
         (api_command("dummy_token_provider", "provide"), token),
+        *(
+            (nodered_command(1, name), st.just("3a5423dc1feed224"))
+            for name in ("enable", "disable", "pause_charging", "resume_charging")
+        ),
+        (nodered_command(1, "set_max_current"), number),
+        (nodered_command(1, "set_max_watt"), number),
+        (nodered_command(1, "switch_three_phases_while_charging"), st.sampled_from(["true", "false"])),
         (api_command(EVSE, "set_limit_amps"), number),
         (api_command(EVSE, "set_limit_watts"), number),
         (api_command(EVSE, "set_limit_amps_phases"), phases),

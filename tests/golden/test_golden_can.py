@@ -17,7 +17,7 @@ from tests.support.virtual_station import VirtualStation
 pytestmark = golden.pytestmark
 
 
-@pytest.mark.parametrize("run", [run for run in golden.RUNS if run != "05_error_rcd"])
+@pytest.mark.parametrize("run", golden.ON_A_WIRE)
 def test_a_board_on_can_makes_the_same(run: str, tmp_path: Path) -> None:
     recording = tmp_path / "run.jsonl"
     with virtual_loop():
@@ -34,4 +34,4 @@ def test_a_board_on_can_makes_the_same(run: str, tmp_path: Path) -> None:
             assert link.dropped == 0
             assert Powermeter.powermeter.name in module.powermeter.last_values, "it takes 18 frames"
     station.save(recording)
-    golden.hold_against_everest(run, recording)
+    golden.hold_against_everest(run, recording, *golden.ON_ANY_BOARD)

@@ -76,6 +76,14 @@ def test_what_passes_is_renewed_within_ten_seconds_and_not_published_by_itself(b
     assert bench.published()[-1]["renewed_s"] == 10
 
 
+def test_a_station_of_many_evses_takes_more_time(bench: Bench) -> None:
+    for number in range(40):
+        bench.now = {"time": "2", "evses": [{"sentence": str(number)}] * 100}
+        bench.advance(0.5)
+    assert len(bench.published()) <= 6
+    assert bench.published()[-1]["evses"][0]["sentence"] != "0"
+
+
 def test_after_a_reconnect_it_is_published_again(bench: Bench) -> None:
     bench.topic.reconnected()
     bench.advance(1)

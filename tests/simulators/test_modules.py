@@ -337,14 +337,15 @@ def test_a_car_that_is_not_enabled_does_nothing() -> None:
     assert events(world) == ["A"]
 
 
-def test_enabling_and_disabling_by_hand() -> None:
+@pytest.mark.parametrize("topic", [ENABLE, topics.carsim_enable_of_yocto(1)])
+def test_enabling_and_disabling_by_hand(topic: str) -> None:
     world = station({"auto_enable": False})
-    world.send(ENABLE, "true")
-    world.send(ENABLE, "true")
+    world.send(topic, "true")
+    world.send(topic, "true")
     world.send(EXECUTE, "pause;sleep 100")
     world.advance(1)
     assert events(world) == ["A", "B"]
-    world.send(ENABLE, "false")
+    world.send(topic, "false")
     world.advance(1)
     assert events(world) == ["A", "B", "A"]
     assert world.published(CAR, CarSimulator.enabled) == [False, True, False]

@@ -13,7 +13,7 @@ import pytest
 from evse_daemon.config import load
 from evse_daemon.framework.clock import VirtualClock
 from evse_daemon.framework.interface import Command
-from evse_daemon.mqtt.topics import api_command
+from evse_daemon.mqtt.topics import api_command, nodered_command
 from evse_daemon.station import Station
 from evse_daemon.store import MemoryJournal
 from tests.support.brokers import Mosquitto, start_mosquitto
@@ -282,6 +282,10 @@ def test_on_the_topics_outside_the_tree(
     any_payload = {
         api_command("evse_manager", name)
         for name in ("pause_charging", "resume_charging", "stop_charging", "force_unlock")
+    } | {
+        # Buttons of Node-RED's flow send what they like (api.md §4.4).
+        nodered_command(1, name)
+        for name in ("enable", "disable", "pause_charging", "resume_charging")
     }
     everything = {
         "unknown keys": b'{"connector_id":0,"state":"Disable","boom":1}',
@@ -294,13 +298,20 @@ def test_on_the_topics_outside_the_tree(
     not_taken = {
         name: everything[name] for name in ("binary", "a megabyte", "a megabyte of JSON", "deep nesting")
     }
-    orders = {  # to connector 12; a limit; a duration
-        api_command("evse_manager", name): {"a number"}
-        for name in ("enable", "disable", "uk_random_delay_set_max_duration_s")
-    } | {
-        api_command("evse_manager", name): {"a number", "numbers that are none"}
-        for name in ("set_limit_amps", "set_limit_watts")
-    }
+    orders = (
+        {  # to connector 12; a limit; a duration
+            api_command("evse_manager", name): {"a number"}
+            for name in ("enable", "disable", "uk_random_delay_set_max_duration_s")
+        }
+        | {
+            api_command("evse_manager", name): {"a number", "numbers that are none"}
+            for name in ("set_limit_amps", "set_limit_watts")
+        }
+        | {
+            nodered_command(1, name): {"a number", "numbers that are none"}
+            for name in ("set_max_current", "set_max_watt")
+        }
+    )
 
     def round_of_bad_input() -> None:
         for topic in built[1]:

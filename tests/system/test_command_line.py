@@ -188,7 +188,7 @@ def test_the_end_switches_power_off_and_leaves_only_the_status_offline(
         assert not any(heard.data["args"]["value"]["allow_power_on"] for heard in commands)
     with Client(mosquitto.port, "#") as late:
         late.wait(TOPICS.status)
-        # Nothing but this is retained that says there is a station, and that its EVSE is not ready.
+        # Nothing is retained that says there is a station.
         assert {(heard.topic, heard.payload) for heard in late.messages if heard.retain} == {
             (TOPICS.status, "offline"),
             (TOPICS.var("evse_manager", "evse", "ready"), '{"data":false,"msg_type":"Var"}'),

@@ -15,7 +15,7 @@ from evse_daemon.mqtt.topics import service_command
 from tests.support.brokers import MISSING, Mosquitto, mosquitto_binary
 from tests.system.clients import CARSIM, CARSIM_MODIFY, EVENTS, TOPICS, WHOLE, Client
 from tests.system.conftest import Start
-from tests.system.processes import PROGRAM, START_S, Daemon, clean_environment, configuration, where
+from tests.system.processes import PROGRAM, START_S, Daemon, clean_environment, configuration, until, where
 
 pytestmark = pytest.mark.skipif(mosquitto_binary() is None, reason=MISSING)
 
@@ -152,6 +152,14 @@ def test_the_board_program_says_what_it_cannot_do(board: BoardProgram, tmp_path:
     board.says("refused: unknown command 'fly'")
     board.tell("modify sleep bla")
     board.says("refused: the script has no statement")
+    board.tell("fault port off")
+    until(lambda: not (tmp_path / "yeti").is_symlink())
+    (tmp_path / "yeti").write_text("precious")
+    board.tell("fault port on")
+    board.says("refused: the port does not come back")
+    (tmp_path / "yeti").unlink()
+    board.tell("fault none")
+    until((tmp_path / "yeti").is_symlink)
     board.tell("help")
     board.says("fault NAME")
     assert (tmp_path / "yeti").is_symlink()

@@ -1,7 +1,7 @@
 """What the payloads of the API's commands mean (seed 003; reference api.md §1.8).
 
 Words are accepted as the seed writes them and as EVerest takes them. EVerest takes any JSON for an order to enable;
-here only an object is one, and only with known keys.
+here only an object is one, only with known keys, and only where it says the state.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def _capitalized(value: Any) -> Any:
 class _EnableDisable(EverestType):
     connector_id: Annotated[Integer, Field(ge=0)] = 0
     source: EnableSource = "LocalAPI"
-    state: Annotated[EnableState, BeforeValidator(_capitalized)] = "Enable"
+    state: Annotated[EnableState, BeforeValidator(_capitalized)]
     priority: Annotated[Integer, Field(ge=0, le=10000)] = LEGACY_PRIORITY
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 from evse_daemon.framework.bus import Client
@@ -17,10 +18,11 @@ from evse_daemon.interfaces.external_energy_limits import ExternalEnergyLimits
 from evse_daemon.interfaces.uk_random_delay import UkRandomDelay
 from evse_daemon.modules.api import commands, limits, payloads, session_info
 from evse_daemon.modules.api.options import ApiOptions
+from evse_daemon.modules.api.repeated import Repeated
 from evse_daemon.mqtt.topics import api_command, api_var
 from evse_daemon.types.energy import ExternalLimits
 from evse_daemon.types.evse_board_support import HardwareCapabilities, Telemetry
-from evse_daemon.types.evse_manager import EVInfo, Limits, SessionEvent, StopTransactionRequest
+from evse_daemon.types.evse_manager import EVInfo, Evse, Limits, SessionEvent, StopTransactionRequest
 from evse_daemon.types.powermeter import Powermeter
 from evse_daemon.types.uk_random_delay import CountDown
 
@@ -37,7 +39,8 @@ class EvseApi:
         api: the module.
         options: its options.
         client: the EvseManager.
-        sink: where limits for this EVSE are set; None: nowhere.
+        sinks: where limits are set, by the number of the EVSE.
+        number: of the EVSE, as far as it is known before it has told.
         random_delay: the EVSE's random delay; None: it has none.
     """
 
@@ -46,16 +49,19 @@ class EvseApi:
         api: Module,
         options: ApiOptions,
         client: Client[EvseManager],
-        sink: Client[ExternalEnergyLimits] | None = None,
+        sinks: Mapping[int, Client[ExternalEnergyLimits]] | None = None,
+        number: int = 1,
         random_delay: Client[UkRandomDelay] | None = None,
     ) -> None:
         self.evse = client.module_id
         self._api = api
         self._options = options
         self._client = client
-        self._sink = sink
+        self._sinks = sinks or {}
+        self._number = number
         self._random_delay = random_delay
         self._countdown: CountDown | None = None
+        self._countdown_at_s = 0.0
         self._info = session_info.SessionInfo()
         self._capabilities: str | None = None
         self._protocol: str | None = None
@@ -63,6 +69,14 @@ class EvseApi:
         self._lost = False
         self._ready = False
         self._seldom = RateLimitedLog(api.log)
+        self._repeated = {
+            name: Repeated(partial(self._publish, name, qos=qos))
+            for name, qos in (
+                ("limits", STATE_QOS),
+                ("powermeter", TELEMETRY_QOS),
+                ("telemetry", TELEMETRY_QOS),
+            )
+        }
 
     def init(self) -> None:
         client = self._client
@@ -86,14 +100,20 @@ class EvseApi:
             "force_unlock": self._force_unlock,
         }.items():
             self._command(name, handler)
-        if self._sink is not None:
-            self._command("set_limit_amps", self._limit_amps)
-            self._command("set_limit_watts", self._limit_watts)
-            self._command("set_limit_amps_phases", self._limit_amps_phases)
+        self._command("set_limit_amps", self._limit_amps)
+        self._command("set_limit_watts", self._limit_watts)
+        self._command("set_limit_amps_phases", self._limit_amps_phases)
+        self._command("uk_random_delay", self._order_random_delay)
+        self._command("uk_random_delay_set_max_duration_s", self._set_longest_delay)
         if self._random_delay is not None:
             self._random_delay.subscribe(UkRandomDelay.countdown, self._on_countdown)
-            self._command("uk_random_delay", self._order_random_delay)
-            self._command("uk_random_delay_set_max_duration_s", self._set_longest_delay)
+
+    def ready(self) -> None:
+        """Asks for the number of the EVSE, as EVerest's API does: by it the sinks of its limits are found."""
+        self._client.call(EvseManager.get_evse).then(self._on_evse)
+
+    def _on_evse(self, evse: Evse) -> None:
+        self._number = evse.id
 
     def publish_periodically(self) -> None:
         self._publish("datetime", timestamp(self._api.clock.utc()), TELEMETRY_QOS)
@@ -102,6 +122,8 @@ class EvseApi:
             self._publish("hardware_capabilities", self._capabilities, STATE_QOS)
         if self._protocol is not None:
             self._publish("selected_protocol", self._protocol, STATE_QOS)
+        for repeated in self._repeated.values():
+            repeated.second(self._api.clock.now_s())
 
     # What the EvseManager says.
 
@@ -114,7 +136,7 @@ class EvseApi:
 
     def _on_powermeter(self, reading: Powermeter) -> None:
         self._info = session_info.after_reading(self._info, reading)
-        self._publish_json("powermeter", payloads.powermeter(self._options, reading), TELEMETRY_QOS)
+        self._heard("powermeter", payloads.powermeter(self._options, reading))
 
     def _on_capabilities(self, capabilities: HardwareCapabilities) -> None:
         self._capabilities = _json(payloads.hardware_capabilities(self._options, capabilities))
@@ -124,16 +146,23 @@ class EvseApi:
         self._protocol = protocol
 
     def _on_limits(self, limits: Limits) -> None:
-        self._publish_json("limits", payloads.limits(self._options, limits), STATE_QOS)
+        self._heard("limits", payloads.limits(self._options, limits))
 
     def _on_telemetry(self, telemetry: Telemetry) -> None:
-        self._publish_json("telemetry", payloads.telemetry(self._options, telemetry), TELEMETRY_QOS)
+        self._heard("telemetry", payloads.telemetry(self._options, telemetry))
 
     def _on_ev_info(self, info: EVInfo) -> None:
         self._publish_json("ev_info", EvseManager.ev_info.to_jsonable(info), TELEMETRY_QOS)
 
     def _on_countdown(self, countdown: CountDown) -> None:
-        self._countdown = countdown if countdown.countdown_s > 0 else None
+        self._countdown = countdown
+        self._countdown_at_s = self._api.clock.now_s()
+
+    def _delay_left_s(self) -> int:
+        """Of the random delay; 0 while none runs. It is told when something changes, and counted down here."""
+        if self._countdown is None:
+            return 0
+        return self._countdown.countdown_s - int(self._api.clock.now_s() - self._countdown_at_s)
 
     def _on_ready(self, ready: bool) -> None:
         self._ready = ready
@@ -151,6 +180,8 @@ class EvseApi:
         self._lost = True
         self._countdown = None
         self._ready = False
+        for repeated in self._repeated.values():
+            repeated.forget()
 
     # What clients command.
 
@@ -203,24 +234,34 @@ class EvseApi:
         self._set_limits(limits.current_and_phases(*commands.amps_and_phases(payload), self._now()))
 
     def _set_limits(self, wanted: ExternalLimits) -> None:
-        assert self._sink is not None
-        self._sink.call(ExternalEnergyLimits.set_external_limits, wanted).then(None, self._limit_refused)
+        sink = self._sinks.get(self._number)
+        if sink is None:
+            raise commands.PayloadError(
+                f"nothing takes limits for this EVSE: connect an EnergyNode above it as evse_energy_sink of this module, "
+                f"with a mapping to EVSE {self._number}"
+            )
+        sink.call(ExternalEnergyLimits.set_external_limits, wanted).then(None, self._limit_refused)
 
     def _limit_refused(self, error: CallError) -> None:
         self._seldom.error("limit", "a limit was not taken", evse=self.evse, reason=error.message)
 
+    def _delay(self) -> Client[UkRandomDelay]:
+        if self._random_delay is None:
+            raise commands.PayloadError(
+                "the random delay of this EVSE is not connected: connect it as random_delay of this module"
+            )
+        return self._random_delay
+
     def _order_random_delay(self, payload: str) -> None:
-        assert self._random_delay is not None
         orders = {
             "enable": UkRandomDelay.enable,
             "disable": UkRandomDelay.disable,
             "cancel": UkRandomDelay.cancel,
         }
-        self._random_delay.call(orders[commands.random_delay(payload)])
+        self._delay().call(orders[commands.random_delay(payload)])
 
     def _set_longest_delay(self, payload: str) -> None:
-        assert self._random_delay is not None
-        self._random_delay.call(UkRandomDelay.set_duration_s, commands.duration_s(payload))
+        self._delay().call(UkRandomDelay.set_duration_s, commands.duration_s(payload))
 
     def _now(self) -> str:
         return timestamp(self._api.clock.utc())
@@ -235,9 +276,13 @@ class EvseApi:
             timestamp(clock.utc()),
             permanent_fault=self._lost or bool(self._inoperative),
         )
-        if self._countdown is not None:
-            info["uk_random_delay"] = payloads.random_delay(self._countdown)
+        left_s = self._delay_left_s()
+        if self._countdown is not None and left_s > 0:
+            info["uk_random_delay"] = payloads.random_delay(self._countdown, left_s)
         self._publish_json("session_info", info, STATE_QOS)
+
+    def _heard(self, name: str, value: dict[str, Any]) -> None:
+        self._repeated[name].heard(_json(value), self._api.clock.now_s())
 
     def _publish_json(self, name: str, value: dict[str, Any], qos: int) -> None:
         self._publish(name, _json(value), qos)
@@ -247,4 +292,4 @@ class EvseApi:
 
 
 def _json(value: dict[str, Any]) -> str:
-    return json.dumps(value, separators=(",", ":"))
+    return json.dumps(value, separators=(",", ":"), sort_keys=True)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 
-from evse_daemon.framework.bus import Client
 from evse_daemon.framework.module import Context, Module, RequiresMany, RequiresOptional
 from evse_daemon.interfaces.charger_information import ChargerInformation
 from evse_daemon.interfaces.error_history import ErrorHistory
@@ -12,11 +11,12 @@ from evse_daemon.interfaces.evse_manager import EvseManager
 from evse_daemon.interfaces.external_energy_limits import ExternalEnergyLimits
 from evse_daemon.interfaces.ocpp import Ocpp
 from evse_daemon.interfaces.uk_random_delay import UkRandomDelay
+from evse_daemon.modules.api.charger_info import ChargerInfo
 from evse_daemon.modules.api.evse import STATE_QOS, EvseApi
+from evse_daemon.modules.api.ocpp_topics import OcppTopics
 from evse_daemon.modules.api.options import ApiOptions
-from evse_daemon.mqtt.topics import API_ACTIVE_ERRORS, API_CONNECTORS, API_OCPP_CONNECTION_STATUS
+from evse_daemon.mqtt.topics import API_ACTIVE_ERRORS, API_CONNECTORS
 from evse_daemon.types.error_history import ErrorObject, FilterArguments
-from evse_daemon.types.ocpp import ConnectionStatus
 
 PERIOD_S = 1.0
 
@@ -38,43 +38,35 @@ class API(Module):
         super().__init__(context)
         assert isinstance(context.options, ApiOptions)
         self._options = context.options
-        self._connection_status = "unknown"
         self._evses: list[EvseApi] = []
 
     def init(self) -> None:
+        sinks = {
+            sink.mapping.evse: sink for sink in reversed(self.evse_energy_sink) if sink.mapping is not None
+        }
         self._evses = [
             EvseApi(
                 self,
                 self._options,
                 client,
-                self._sink(client, number),
+                sinks,
+                client.mapping.evse if client.mapping is not None else number,
                 next((delay for delay in self.random_delay if delay.module_id == client.module_id), None),
             )
             for number, client in enumerate(self.evse_manager, 1)
         ]
         for evse in self._evses:
             evse.init()
-        if self.ocpp is not None:
-            self.ocpp.subscribe(Ocpp.connection_status, self._on_connection_status)
-
-    def _sink(self, evse: Client[EvseManager], number: int) -> Client[ExternalEnergyLimits] | None:
-        """Where limits for an EVSE are set: the sink that is mapped to it, as in EVerest (API.cpp:681)."""
-        wanted = evse.mapping.evse if evse.mapping is not None else number
-        return next(
-            (
-                sink
-                for sink in self.evse_energy_sink
-                if sink.mapping is not None and sink.mapping.evse == wanted
-            ),
-            None,
-        )
+        self._ocpp = OcppTopics(self, self.ocpp)
+        self._ocpp.init()
+        self._info = ChargerInfo(self, self.charger_information, self._options.charger_information_file)
 
     def ready(self) -> None:
+        for evse in self._evses:
+            evse.ready()
+        self._info.ready()
         self._publish()
         self.every(PERIOD_S, self._publish)
-
-    def _on_connection_status(self, status: ConnectionStatus) -> None:
-        self._connection_status = "connected" if status.connected else "disconnected"
 
     def _on_active_errors(self, errors: list[ErrorObject]) -> None:
         text = json.dumps(
@@ -85,9 +77,10 @@ class API(Module):
     def _publish(self) -> None:
         for evse in self._evses:
             evse.publish_periodically()
-        connectors = json.dumps([evse.evse for evse in self._evses])
+        connectors = json.dumps([evse.evse for evse in self._evses], separators=(",", ":"))
         self.mqtt.publish(API_CONNECTORS, connectors, qos=STATE_QOS, latest=True)
-        self.mqtt.publish(API_OCPP_CONNECTION_STATUS, self._connection_status, qos=STATE_QOS, latest=True)
+        self._ocpp.publish()
+        self._info.publish()
         if self.error_history is not None:
             active = FilterArguments(state_filter="Active")
             self.error_history.call(ErrorHistory.get_errors, active).then(self._on_active_errors)

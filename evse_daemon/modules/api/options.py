@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from evse_daemon.framework.module import ModuleOptions, unsupported
+from evse_daemon.framework.module import ModuleOptions
 
 Places = Annotated[int, Field(ge=0)]
 """Decimal places, at most."""
@@ -52,7 +52,8 @@ class Rounding:
 class ApiOptions(ModuleOptions):
     """EVerest's manifest API.yaml."""
 
-    charger_information_file: str = unsupported("")
+    charger_information_file: str = ""
+    """YAML with what is told of the charger, where no module charger_information is connected."""
     powermeter_energy_import_decimal_places: Places = 2
     powermeter_energy_export_decimal_places: Places = 2
     powermeter_power_decimal_places: Places = 2

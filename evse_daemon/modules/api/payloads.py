@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from pydantic import BaseModel
 
 from evse_daemon.modules.api.options import ApiOptions, Quantity, Rounding
+from evse_daemon.modules.evse_manager.residual_current import TelemetryWithResidualCurrent
 from evse_daemon.types.evse_board_support import HardwareCapabilities, Telemetry
 from evse_daemon.types.evse_manager import Limits
 from evse_daemon.types.powermeter import Powermeter
@@ -56,12 +58,12 @@ def hardware_capabilities(options: ApiOptions, given: HardwareCapabilities) -> d
     return found
 
 
-def random_delay(countdown: CountDown) -> dict[str, Any]:
-    """What session_info says of a delay that runs."""
+def random_delay(countdown: CountDown, remaining_s: int) -> dict[str, Any]:
+    """What session_info says of a delay that runs for so many seconds still."""
     return {
         "current_limit_after_delay_A": countdown.current_limit_after_delay_A,
         "current_limit_during_delay_A": countdown.current_limit_during_delay_A,
-        "remaining_s": countdown.countdown_s,
+        "remaining_s": remaining_s,
         "start_time": countdown.start_time or "",
     }
 
@@ -77,7 +79,10 @@ def limits(options: ApiOptions, given: Limits) -> dict[str, Any]:
 
 
 def telemetry(options: ApiOptions, given: Telemetry) -> dict[str, Any]:
-    """``relais_on`` as seed 003 has it; EVerest publishes it as ``phase_seq_error``, so that is there, too."""
+    """``relais_on`` as seed 003 has it; EVerest publishes it as ``phase_seq_error``, so that is there, too.
+
+    ``rcd_current`` (mA) is the seed's as well; it is there where the EVSE has a residual current monitor that measures.
+    """
     found: dict[str, Any] = {
         "relais_on": given.relais_on,
         "phase_seq_error": given.relais_on,
@@ -88,6 +93,8 @@ def telemetry(options: ApiOptions, given: Telemetry) -> dict[str, Any]:
             given.supply_voltage_minus_12V
         ),
     }
+    if isinstance(given, TelemetryWithResidualCurrent) and math.isfinite(given.rcd_current_mA):
+        found["rcd_current"] = given.rcd_current_mA
     if given.plug_temperature_C is not None:
         rounding = options.rounding("telemetry_plug_temperature_C")
         found["plug_temperature_C"] = rounding(given.plug_temperature_C)

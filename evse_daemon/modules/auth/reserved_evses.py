@@ -85,7 +85,10 @@ def _has_parent(work: Work, index: int) -> bool:
 def show(work: Work) -> None:
     """Tells each EVSE whether it is reserved, where that has changed; sets the time of the next look at the clock."""
     anybody = _for_anybody(work)
+    reserved = bool(work.reservations)
     for index, evse in enumerate(work.evses):
+        if not reserved and evse.marked is None:
+            continue
         if evse.evse_id is None or evse.lost:
             continue
         held = of_evse(work, evse.evse_id)

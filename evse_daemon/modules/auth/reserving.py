@@ -37,9 +37,8 @@ def reserve(work: Work, request: Reservation, ticket: int) -> None:
     A reservation of the same id is replaced (OCPP 2.0.1 H01.FR.01), and is gone too if the new one cannot be made.
     """
     ends_utc_s = moment_s(request.expiry_time)
-    if (
-        ends_utc_s <= work.utc_s or request.reservation_id < 0
-    ):  # EvseManager's reserve takes -1 for "any of them"
+    # EvseManager's reserve takes -1 for "any of the station's".
+    if ends_utc_s <= work.utc_s or request.reservation_id < 0:
         work.do(Answer(ticket, "Rejected"))
         return
     replaced = _remove(work, request.reservation_id)

@@ -33,6 +33,9 @@ class Entry(Protocol):
 
 E = TypeVar("E", bound=Entry)
 
+MOST = 1e9
+"""A limit above it is none, in A as in W."""
+
 NOTHING = NumberWithSource(value=0.0, source="")
 
 
@@ -103,7 +106,11 @@ def moment_of(entry: Entry) -> dt.datetime:
 
 @lru_cache(maxsize=1024)
 def _parsed(timestamp: str) -> dt.datetime:
-    return dt.datetime.fromisoformat(timestamp).astimezone(dt.UTC)
+    moment = dt.datetime.fromisoformat(timestamp)
+    try:
+        return moment.astimezone(dt.UTC)
+    except OverflowError:  # at the end of all years, in a zone where that is in the next one
+        return moment.replace(tzinfo=dt.UTC)
 
 
 def frequency_hz(request: EnergyFlowRequest) -> float | None:
@@ -168,16 +175,20 @@ def _more(one: IntegerWithSource | None, other: IntegerWithSource | None) -> Int
 
 
 def _number(value: float, source: str) -> NumberWithSource:
-    return NumberWithSource(value=value, source=source)
+    """Also of what a calculation has made of very large numbers."""
+    return NumberWithSource(value=min(value, MOST) if value >= 0 else 0.0, source=source)
 
 
 def _smaller(one: NumberWithSource | None, other: NumberWithSource | None) -> NumberWithSource | None:
     smallest: NumberWithSource | None = None
-    for limit in (one, other):
-        if limit is None:
+    for given in (one, other):
+        if given is None:
             continue
+        limit = given
         if not limit.value >= 0:  # in this form NaN is nothing, too
             return _number(0.0, limit.source)
+        if limit.value > MOST:
+            limit = _number(MOST, limit.source)
         if smallest is None or limit.value < smallest.value:
             smallest = limit
     return smallest

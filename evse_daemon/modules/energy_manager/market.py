@@ -2,7 +2,8 @@
 
 As in EVerest (reference evse-manager.md §9.2): first each EVSE takes its least useful current, all or nothing, then
 they grow. What an EVSE gets counts on every node from the root down to it, per phase, whatever number of phases it
-uses, and in watt on the phases that it may use. EVSEs with a car come before those without.
+uses, and in watt on the phases that it may use. An EVSE without a car has its share, too, so that a car that comes
+finds it; one that is to leave it to others asks for nothing (EvseManager's option request_zero_power_in_idle).
 """
 
 from __future__ import annotations
@@ -60,7 +61,7 @@ def wish_of(node: Node) -> Wish:
 
 
 def share_out(
-    queues: Sequence[Sequence[Node]],
+    queue: Sequence[Node],
     resting: frozenset[str],
     memories: Mapping[str, Memory],
     terms: Terms,
@@ -69,26 +70,24 @@ def share_out(
     """Shares among EVSEs; uses up what is left on the nodes.
 
     Args:
-        queues: those of the first are content before those of the next get anything; who is first in a queue takes
-            the least useful current first.
+        queue: who is first takes the least useful current first.
         resting: who gets nothing this time.
         memories: of the phases, by uuid.
         terms: how.
         now_s: monotonic; None for a forecast.
     """
     sale = Sale()
-    for queue in queues:
-        growing: list[Share] = []
-        for node in queue:
-            wish = wish_of(node)
-            choice = _choose(node, wish, memories.get(node.uuid), terms, now_s)
-            if choice.memory is not None:
-                sale.memories[node.uuid] = choice.memory
-            share = Share(node, choice.phases.value, wish.min_current_a, terms.nominal_voltage_v)
-            sale.shares[node.uuid], sale.phases[node.uuid] = share, choice.phases
-            if not node.shut and node.uuid not in resting and share.take_least():
-                growing.append(share)
-        fill(growing)
+    growing: list[Share] = []
+    for node in queue:
+        wish = wish_of(node)
+        choice = _choose(node, wish, memories.get(node.uuid), terms, now_s)
+        if choice.memory is not None:
+            sale.memories[node.uuid] = choice.memory
+        share = Share(node, choice.phases.value, wish.min_current_a, terms.nominal_voltage_v)
+        sale.shares[node.uuid], sale.phases[node.uuid] = share, choice.phases
+        if not node.shut and node.uuid not in resting and share.take_least():
+            growing.append(share)
+    fill(growing)
     return sale
 
 

@@ -27,6 +27,9 @@ from evse_daemon.types.energy_price_information import PricePerkWh
 MAX_SLOTS = 100
 """Bounds the work of one round, however long the schedules from outside are."""
 
+MAX_SHARINGS = 400
+"""So many nodes are looked at for the forecast; in larger trees it ends earlier and repeats itself."""
+
 SETTLING = "energy_manager/WaitsForOthers"
 """The source of a share that is less than its due until others have let go of what was theirs."""
 
@@ -84,18 +87,19 @@ def plan(
     """Shares the tree among its EVSEs."""
     tree = tree_at(root, now)
     turns = _turns_of(tree, books.turns)
-    cars, empty = _queues(tree, turns, now_s)
+    queue = _queue(tree, turns, now_s)
+    cars = [node for node in queue if turn_book.has_car(node.request.evse_state)]
     resting = frozenset(node.uuid for node in cars if turn_book.resting(turns.get(node.uuid), now_s))
     memories = {
         node.uuid: books.phases[node.uuid]
         for node in tree.evses
         if node.uuid in books.phases and node.request.evse_state not in OUT_OF_SESSION
     }
-    sale = share_out((cars, empty), resting, memories, terms, now_s)
+    sale = share_out(queue, resting, memories, terms, now_s)
     leases = {uuid: lease for uuid, lease in books.leases.items() if lease.current_a(now_s) > 0}
     shares, settled = sale.shares, True
     if not lease_book.are_safe(tree, shares, leases, terms, now_s):
-        shares = lease_book.step_towards(tree, shares, [*cars, *empty], leases, terms, now_s)
+        shares = lease_book.step_towards(tree, shares, queue, leases, terms, now_s)
         settled = False
     grants = {
         uuid: grant(share, sale.phases[uuid], terms, _reason(share, sale.shares[uuid]))
@@ -137,16 +141,16 @@ def _turns_of(tree: Tree, turns: dict[str, Turn]) -> dict[str, Turn]:
     return turns
 
 
-def _queues(tree: Tree, turns: dict[str, Turn], now_s: float) -> tuple[list[Node], list[Node]]:
-    """The EVSEs with a car and those without, each once and in the order in which they are served."""
+def _queue(tree: Tree, turns: dict[str, Turn], now_s: float) -> list[Node]:
+    """The EVSEs, each once, in the order in which they are served."""
     by_name = {node.uuid: node for node in tree.evses}.values()
-
-    def place(node: Node) -> tuple[int, float, str]:
-        return (*turn_book.rank(node.request.evse_state, turns.get(node.uuid), now_s), node.uuid)
-
-    cars = [node for node in by_name if turn_book.has_car(node.request.evse_state)]
-    empty = [node for node in by_name if not turn_book.has_car(node.request.evse_state)]
-    return sorted(cars, key=place), sorted(empty, key=place)
+    return sorted(
+        by_name,
+        key=lambda node: (
+            *turn_book.rank(node.request.evse_state, turns.get(node.uuid), now_s),
+            node.uuid,
+        ),
+    )
 
 
 def _reason(share: Share, wanted: Share) -> str:
@@ -219,10 +223,12 @@ def _forecast(
     prices = _prices(tree)
     found = [_Slot(timestamp(moment), grants, prices) for moment in (begin, now)]
     last = now
+    sharings = max(1, MAX_SHARINGS // len(tree.nodes))
     for moment in sorted(regular | changing)[:MAX_SLOTS]:
-        if any(last < change <= moment for change in changing):
+        if sharings > 0 and any(last < change <= moment for change in changing):
+            sharings -= 1
             later = tree_at(root, moment)
-            sale = share_out(_queues(later, {}, 0.0), frozenset(), memories, terms, None)
+            sale = share_out(_queue(later, {}, 0.0), frozenset(), memories, terms, None)
             grants = {uuid: grant(share, sale.phases[uuid], terms) for uuid, share in sale.shares.items()}
             prices = _prices(later)
         found.append(_Slot(timestamp(moment), grants, prices))

@@ -41,9 +41,8 @@ class Children:
         What only tells the time or a meter's reading can wait until every child has said so again.
         """
         if index in self._rings:
-            return (
-                False  # for good: only another configuration ends it, and two nodes must not chase each other
-            )
+            # For good: only another configuration ends it, and two nodes must not chase each other.
+            return False
         if contains(request, self._uuid):
             self._rings.add(index)
             return self._drop(index)

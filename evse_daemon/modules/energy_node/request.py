@@ -88,7 +88,7 @@ def _own_entry(fuse: Fuse, now: dt.datetime) -> ScheduleReqEntry:
     return _entry_of_hour(fuse, now.replace(minute=0, second=0, microsecond=0))
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=1024)
 def _entry_of_hour(fuse: Fuse, hour: dt.datetime) -> ScheduleReqEntry:
     """The same for an hour, and asked for every second."""
     limits = LimitsReq(

@@ -52,7 +52,9 @@ class EvAPI(Module):
         self._states[car] = "Unknown"
 
     def _publish_all(self) -> None:
-        self.mqtt.publish(API_EV_CONNECTORS, json.dumps(list(self._states)), qos=1, latest=True)
+        self.mqtt.publish(
+            API_EV_CONNECTORS, json.dumps(list(self._states), separators=(",", ":")), qos=1, latest=True
+        )
         for car in self._states:
             self._publish(car, "datetime", timestamp(self.clock.utc()), qos=0)
             self._publish_session_info(car)

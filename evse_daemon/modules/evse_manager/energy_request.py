@@ -126,7 +126,7 @@ def _least(limits: _Limits) -> _Limits:
     return limits._replace(import_root=root.model_copy(update={"ac_max_current_A": root.ac_min_current_A}))
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=1024)
 def _limits(
     module_id: str,
     capabilities: HardwareCapabilities,

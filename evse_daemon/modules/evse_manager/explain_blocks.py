@@ -164,7 +164,7 @@ def _of_the_limits(state: State, limits: tuple[Limit, ...]) -> list[Block]:
     least = smallest(limits)
     if least is None or pwm.enough(least.current_a):
         return []
-    text = f"{least.current_a:.1f} A are allowed, and below {pwm.MIN_CURRENT_A:.0f} A no car can charge: {least.text}"
+    text = f"only {least.current_a:.1f} A of the {pwm.MIN_CURRENT_A:.0f} A that a car needs at least: {least.text}"
     remedy = ""
     if least.kind == "energy" and not least.source:
         remedy = "See whether an EnergyManager and the nodes above this EVSE are configured and run."

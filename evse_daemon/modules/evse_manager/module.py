@@ -46,6 +46,7 @@ from evse_daemon.modules.evse_manager.journal_lane import JournalLane
 from evse_daemon.modules.evse_manager.kept_table import KeptTable
 from evse_daemon.modules.evse_manager.nodered import REPEAT_S, NodeRed
 from evse_daemon.modules.evse_manager.options import EvseManagerOptions
+from evse_daemon.modules.evse_manager.residual_current import ResidualCurrent
 from evse_daemon.modules.evse_manager.service import ServiceCommands
 from evse_daemon.modules.evse_manager.session_logger import SessionLogger
 from evse_daemon.modules.evse_manager.settings import LATCHED_ERRORS, Settings
@@ -131,6 +132,7 @@ class EvseManager(Module):
         self.lane = JournalLane(self, self.settings, self._kept_table, self._tell_done)
         self.commands = CommandHandlers(self.options, self.feed, self.lane.afterwards)
         self.nodered = NodeRed(self)
+        self._residual_current = ResidualCurrent(self.clock.now_s)
         self.explained = Explained(self)
 
     @property
@@ -173,6 +175,8 @@ class EvseManager(Module):
         bsp.subscribe(EvseBoardSupport.ac_nr_of_phases_available, self._phases_available)
         bsp.subscribe(EvseBoardSupport.request_stop_transaction, self._stop_requested)
         bsp.subscribe(EvseBoardSupport.telemetry, self._telemetry)
+        if self.ac_rcd is not None:
+            self.ac_rcd.subscribe(AcRcd.rcd_current_mA, self._residual_current.measured)
         for source, client in (
             ("bsp", bsp),
             ("connector_lock", self.connector_lock),
@@ -317,7 +321,7 @@ class EvseManager(Module):
                 self.log.debug("an event of the board has no meaning here", event_=value.event)
 
     def _telemetry(self, value: Telemetry) -> None:
-        self.evse.publish(EvseManagerInterface.telemetry, value)
+        self.evse.publish(EvseManagerInterface.telemetry, self._residual_current.beside(value))
         self.nodered.temperature(value.evse_temperature_C)
         if value.plug_temperature_C is not None:
             self.dc_external_derate.publish(DcExternalDerate.plug_temperature_C, value.plug_temperature_C)

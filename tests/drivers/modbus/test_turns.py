@@ -47,14 +47,28 @@ def test_one_that_asks_again_at_once_does_not_come_before_those_that_wait() -> N
     assert callers.served(0.0) == [20, 11]
 
 
-def test_a_device_that_rests_does_not_hold_up_the_others() -> None:
+def test_what_may_be_answered_late_holds_up_only_what_would_be_answered_alike() -> None:
     callers = Callers()
-    callers.turns.rest(1, 5.0)
-    callers.ask(1, 10)
+    callers.turns.beware(Request(1, 4, 10), 0.0, 5.0)
+    callers.ask(1, 11)
     callers.ask(2, 20)
-    assert callers.served(4.9) == [20]
+    assert callers.served(4.9) == [20], "the neighbour answers for itself"
     assert callers.turns.next_s() == 5.0
-    assert callers.served(5.0) == [10]
+    assert callers.served(5.0) == [11]
+
+
+def test_the_same_question_and_one_of_another_length_or_function_may_be_asked_at_once() -> None:
+    callers = Callers()
+    turns = callers.turns
+    for late in (Request(1, 4, 10, 2), Request(1, 4, 30, 6)):
+        turns.beware(late, 0.0, 5.0)
+    for request in (Request(1, 4, 10, 2), Request(1, 4, 20, 3), Request(1, 3, 20, 2)):
+        turns.put(Job(request, 100.0, lambda _: None))
+        assert turns.take(0.0) is not None
+    for request in (Request(1, 4, 12, 2), Request(1, 4, 40, 6)):
+        turns.put(Job(request, 100.0, lambda _: None))
+        assert turns.take(4.9) is None
+        assert turns.take(5.0) is not None
 
 
 def test_a_request_that_nobody_waits_for_any_more_is_not_sent() -> None:

@@ -15,8 +15,10 @@ from evse_daemon.interfaces.ocpp import Ocpp
 from evse_daemon.modules.api.module import API
 from evse_daemon.types.evse_board_support import HardwareCapabilities, Telemetry
 from evse_daemon.types.evse_manager import (
+    Connector,
     EnableDisableSource,
     EVInfo,
+    Evse,
     Limits,
     SessionEvent,
     SessionStarted,
@@ -56,6 +58,7 @@ class Station:
             for command in ("enable_disable", "pause_charging", "resume_charging", "stop_transaction"):
                 evse.handle(EvseManager.commands[command], lambda **_: True)
             evse.handle(EvseManager.force_unlock, lambda connector_id: True)
+            evse.handle(EvseManager.get_evse, lambda: Evse(id=1, connectors=[Connector(id=1)]))
         self.ocpp = self.world.fake("ocpp", main=Ocpp)["main"]
         self.world.add(
             API,
@@ -89,7 +92,7 @@ class Station:
 def test_connectors_and_the_time_are_published_each_second() -> None:
     station = Station(evses=2)
     station.world.advance(3)
-    assert station.world.mqtt.payloads("everest_api/connectors") == ['["evse_1", "evse_2"]'] * 4
+    assert station.world.mqtt.payloads("everest_api/connectors") == ['["evse_1","evse_2"]'] * 4
     assert station.texts("datetime", "evse_2") == [f"2026-03-04T10:15:0{second}.000Z" for second in range(4)]
 
 
@@ -265,7 +268,6 @@ def test_the_connection_to_the_csms_is_unknown_until_ocpp_tells() -> None:
             ("LocalKeyLock", "Unassigned", 0),
         ),
         ("enable_disable", '{"state": "Disable", "priority": 7.0}', 0, ("LocalAPI", "Disable", 7)),
-        ("enable_disable", "{}", 0, ("LocalAPI", "Enable", 100)),
         ("enable", "1", 1, ("LocalAPI", "Enable", 100)),
         ("disable", " 0\n", 0, ("LocalAPI", "Disable", 100)),
     ],
@@ -292,6 +294,8 @@ def test_the_evse_is_enabled_and_disabled(
         "[]",
         "null",
         '"Enable"',
+        "{}",
+        '{"connector_id": 0, "source": "LocalAPI", "priority": 42}',
         '{"state": "on"}',
         '{"State": "Disable"}',
         '{"state": null}',

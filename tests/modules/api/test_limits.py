@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from evse_daemon.interfaces.uk_random_delay import UkRandomDelay
 from evse_daemon.modules.api.module import API
 from evse_daemon.mqtt.topics import carsim_command
 from evse_daemon.types.energy import ExternalLimits, LimitsReq
+from evse_daemon.types.evse_manager import Connector, Evse
 from evse_daemon.types.uk_random_delay import CountDown
 from tests.support.harness import World
 from tests.support.virtual_station import VirtualStation
@@ -30,10 +32,10 @@ NOW = "2026-03-04T10:15:00.000Z"
 class Station:
     """Two EVSEs with a sink each, and a third that is mapped to none."""
 
-    def __init__(self) -> None:
+    def __init__(self, numbers: tuple[int, int] = (1, 2)) -> None:
         self.world = World()
         self.evses: list[Implementation[Any]] = []
-        for number in (1, 2):
+        for number, told in zip((1, 2), numbers, strict=True):
             provided = self.world.fake(
                 f"evse_{number}", Mapping(number), evse=EvseManager, random_delay=UkRandomDelay
             )
@@ -41,6 +43,9 @@ class Station:
             sink["external_limits"].handle(ExternalEnergyLimits.set_external_limits, lambda value: None)
             for name in ("enable", "disable", "cancel", "set_duration_s"):
                 provided["random_delay"].handle(UkRandomDelay.commands[name], lambda *_, **__: None)
+            provided["evse"].handle(
+                EvseManager.get_evse, partial(Evse, id=told, connectors=[Connector(id=1)])
+            )
             self.evses.append(provided["evse"])
             self.delay = provided["random_delay"]
         self.world.add(
@@ -158,14 +163,25 @@ def test_what_is_not_understood_changes_nothing_and_is_logged(command: str, payl
     assert line["problem"]
 
 
+def test_the_sink_of_an_evse_is_found_by_the_number_that_it_tells() -> None:
+    station = Station(numbers=(7, 1))
+    station.command("set_limit_amps", "10", evse=2)
+    assert (len(station.limits(1)), len(station.limits(2))) == (1, 0)
+    with capture_logs() as logs:
+        station.command("set_limit_amps", "10", evse=1)
+    assert "connect an EnergyNode above it as evse_energy_sink" in logs[0]["problem"]
+    assert "EVSE 7" in logs[0]["problem"]
+
+
 def test_the_random_delay_is_commanded_where_the_evse_has_one() -> None:
     station = Station()
     for order in ("enable", "cancel", "disable"):
         station.command("uk_random_delay", order, evse=2)
     station.command("uk_random_delay_set_max_duration_s", "0", evse=2)
     assert station.delays() == ["enable", "disable", "cancel", "set_duration_s"]
-    with pytest.raises(AssertionError, match="no module has subscribed"):
+    with capture_logs() as logs:
         station.command("uk_random_delay", "enable", evse=1)
+    assert "connect it as random_delay" in logs[0]["problem"]
 
 
 def test_session_info_tells_of_a_delay_only_while_it_runs() -> None:
@@ -187,9 +203,15 @@ def test_session_info_tells_of_a_delay_only_while_it_runs() -> None:
     assert told() == {
         "current_limit_after_delay_A": 16.0,
         "current_limit_during_delay_A": 0.0,
-        "remaining_s": 34,
+        "remaining_s": 33,
         "start_time": NOW,
     }
+    station.world.advance(10)
+    assert told()["remaining_s"] == 23  # counted down although nobody told anything new
+    station.world.advance(23)
+    assert told() is None
+    station.delay.publish(UkRandomDelay.countdown, running)
+    station.world.advance(1)
     station.delay.publish(UkRandomDelay.countdown, running.model_copy(update={"countdown_s": 0}))
     station.world.advance(1)
     assert told() is None

@@ -12,6 +12,9 @@ from structlog.testing import capture_logs
 from evse_daemon.framework.calls import CallError, Deferred
 from evse_daemon.framework.clock import timestamp
 from evse_daemon.interfaces.kvs import Kvs
+from evse_daemon.modules.auth.events import Event, EvseEvent, EvseKnown, Loaded
+from evse_daemon.modules.auth.handler import step
+from evse_daemon.modules.auth.state import Evse, Settings, State
 from tests.modules.auth.station import CARD, OTHER, Station, card
 
 KEY = "reservation_auth"
@@ -104,6 +107,20 @@ def test_a_clock_that_is_not_set_yet_after_the_restart_does_not_keep_a_reservati
     station.world.clock.set_utc(START + dt.timedelta(hours=2))
     station.world.advance(61)
     assert station.updates == [(7, "Expired")]
+
+
+def test_reservations_are_judged_when_all_evses_are_known() -> None:
+    state = State(Settings(connection_timeout_s=10), (Evse(), Evse()))
+    courses: tuple[Event, ...] = (
+        Loaded([stored(7, evse_id=None), stored(8, evse_id=2)]),
+        EvseKnown(0, 1),
+        EvseEvent(0, "Disabled"),
+        EvseKnown(1, 2),
+        EvseEvent(0, "Enabled"),
+    )
+    for event in courses:
+        state, _ = step(state, event, 0.0, START.timestamp())
+    assert [held.reservation_id for held in state.reservations] == [7, 8]
 
 
 def test_a_stored_reservation_of_an_evse_that_there_is_none_of_ends() -> None:

@@ -16,6 +16,7 @@ from evse_daemon.framework.clock import timestamp
 from evse_daemon.interfaces.reservation import Reservation as ReservationInterface
 from evse_daemon.mqtt.topics import Topics, api_command, api_var, carsim_command
 from evse_daemon.types.reservation import Reservation
+from tests.modules.evse_manager.test_two_evses import own_configuration
 from tests.support.virtual_station import VirtualStation
 
 CONFIG = Path(__file__).parents[3] / "config" / "config-sim.yaml"
@@ -36,8 +37,8 @@ def configuration() -> str:
 class Reserved:
     """A station, those who reserve it, and its drivers."""
 
-    def __init__(self) -> None:
-        self.virtual = VirtualStation(load_text(configuration()))
+    def __init__(self, text: str | None = None) -> None:
+        self.virtual = VirtualStation(load_text(text or configuration()))
         self.virtual.begin()
         self.virtual.advance(8)
         bus = self.virtual.station.bus
@@ -67,8 +68,8 @@ class Reserved:
         self.virtual.advance(2)
         return [said["status"] for said in self._values("auth", "main", "token_validation_status")[before:]]
 
-    def plug(self) -> None:
-        self.virtual.send(carsim_command(1, "execute_charging_session"), CAR)
+    def plug(self, evse: int = 1) -> None:
+        self.virtual.send(carsim_command(evse, "execute_charging_session"), CAR)
         self.virtual.advance(1.5)
 
     def advance(self, seconds: float) -> None:
@@ -77,6 +78,11 @@ class Reserved:
     @property
     def events(self) -> list[dict[str, Any]]:
         return self._values("evse_manager", "evse", "session_event")
+
+    def names(self, evse: int) -> list[str]:
+        """The session events of one of two EVSEs."""
+        events = self._values(f"evse_manager_{evse}", "evse", "session_event")
+        return [_shown(event) for event in events if event["event"] != "Enabled"]
 
     def news(self) -> list[str]:
         """The session events since the last time; with the reservation's id where one is told."""
@@ -197,3 +203,35 @@ def test_reserved_again_at_once() -> None:
     station.advance(5)
     assert station.news() == ["ReservationEnd", "ReservationStart"]
     assert station.swipe("TOKR")[-1] == "UsedToStart"
+
+
+def test_one_of_two_evses_is_kept_for_a_reservation_of_any() -> None:
+    station = Reserved(own_configuration())
+    assert station.reserve(9, "TOKG", evse_id=None) == "Accepted"
+    assert (station.names(1), station.names(2)) == ([], [])
+    station.plug(1)
+    assert station.names(2) == ["ReservationStart"], "a car stands before the one, so the other is kept"
+    assert station.swipe("TOKX")[-1] == "UsedToStart"
+    assert "TransactionStarted" in station.names(1)
+    station.plug(2)
+    assert station.swipe("TOKY") == ["Processing", "Rejected"]
+    assert station.swipe("TOKG")[-1] == "UsedToStart"
+    assert "TransactionStarted 9" in station.names(2)
+
+
+def test_two_reservations_of_any_mark_both_evses_and_both_are_used() -> None:
+    station = Reserved(own_configuration())
+    assert station.reserve(8, "TOKA", evse_id=None) == "Accepted"
+    assert station.reserve(9, "TOKB", evse_id=None) == "Accepted"
+    assert station.reserve(10, "TOKC", evse_id=None) == "Occupied"
+    assert station.names(1) == station.names(2) == ["ReservationStart"]
+    station.plug(2)
+    assert station.swipe("TOKB")[-1] == "UsedToStart"
+    station.plug(1)
+    assert station.swipe("TOKX") == ["Processing", "Rejected"]
+    assert station.swipe("TOKA")[-1] == "UsedToStart"
+    station.advance(30)
+    for evse, number in ((1, 8), (2, 9)):
+        assert f"TransactionStarted {number}" in station.names(evse)
+        assert station.names(evse)[-1] == "SessionFinished"
+        assert "ReservationEnd" not in station.names(evse)

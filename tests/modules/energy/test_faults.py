@@ -212,12 +212,14 @@ def named(logs: list[Any], name: str) -> list[tuple[str, str]]:
 def test_a_car_that_comes_or_goes_is_served_without_waiting_for_the_next_round() -> None:
     site = Site("one", "two")
     site.world.start()
-    site.run(3, evse("one"), evse("two", state="Unplugged"))
+    site.run(3, evse("one"), evse("two", 0, state="Unplugged"))
+    assert site.current("one") == 32
     site.world.advance(0.3)
     site.evses["two"].publish(Energy.energy_flow_request, evse("two"))
     site.world.settle()
     assert site.current("one") == 20
-    site.evses["one"].publish(Energy.energy_flow_request, evse("one", state="Unplugged"))
+    site.world.advance(0.1)
+    site.evses["one"].publish(Energy.energy_flow_request, evse("one", 0, state="Unplugged"))
     site.world.settle()
     assert site.current("two") == 32
 
@@ -225,7 +227,7 @@ def test_a_car_that_comes_or_goes_is_served_without_waiting_for_the_next_round()
 def test_what_one_gives_up_the_other_gets_when_the_first_car_has_surely_followed() -> None:
     site = Site("one", "two")
     site.world.start()
-    site.run(3, evse("one"), evse("two", state="Unplugged"))
+    site.run(3, evse("one"), evse("two", 0, state="Unplugged"))
     site.run(9, evse("one"), evse("two"))
     assert (site.current("one"), site.current("two")) == (20, 8)
     site.run(3, evse("one"), evse("two"))
@@ -322,13 +324,13 @@ def test_a_limit_whose_schedule_goes_on_without_one_ends() -> None:
 def test_prices_are_told_beside_the_limits_and_to_the_evses() -> None:
     site = Site("one")
     site.world.start()
-    cheap, dear = (
+    over, cheap, dear = (
         PricePerkWh(timestamp=f"2026-03-04T{at}:00.000Z", value=value, currency="EUR")
-        for at, value in (("10:00", 0.25), ("10:30", 0.5))
+        for at, value in (("09:00", 0.1), ("10:00", 0.25), ("10:30", 0.5))
     )
     site.prices.publish(
         EnergyPriceInformation.energy_pricing,
-        EnergyPriceSchedule(schedule_import=[cheap, dear], schedule_export=[]),
+        EnergyPriceSchedule(schedule_import=[over, cheap, dear], schedule_export=[]),
     )
     site.run(2, evse("one"))
     schedule = site.tree.schedule_import
@@ -367,3 +369,27 @@ def test_a_tree_that_does_not_change_is_served_every_second_and_its_limits_tell_
     times = [each.schedule[1].timestamp for each in calls]
     assert times == sorted(times)
     assert len(set(times[-4:])) == 4
+
+
+def test_many_changes_at_once_cost_a_few_rounds_and_none_waits_longer_than_a_tenth_of_a_second() -> None:
+    site = Site(*(f"evse_{number}" for number in range(40)))
+    site.world.start()
+    site.run(3, *(evse(name, state="Unplugged") for name in site.evses))
+    before = len(site.world.calls(("evse_0", "energy_grid"), Energy.enforce_limits))
+    for number, name in reversed(list(enumerate(site.evses))):
+        state = "WaitForAuth" if number < 6 else "Disabled"
+        site.evses[name].publish(Energy.energy_flow_request, evse(name, state=state))
+        site.world.advance(0.5 / 40)
+    site.world.advance(0.1)
+    assert [site.current(f"evse_{number}") for number in range(6)] == [pytest.approx(40 / 6)] * 6
+    rounds = len(site.world.calls(("evse_0", "energy_grid"), Energy.enforce_limits)) - before
+    assert rounds <= 8
+
+
+def test_a_fuse_s_own_schedule_begins_with_the_present_hour() -> None:
+    site = Site("one")
+    site.world.start()
+    site.run(2, evse("one"))
+    site.world.advance(45 * 60)
+    site.run(2, evse("one"))
+    assert [each.timestamp for each in site.tree.schedule_import] == ["2026-03-04T11:00:00.000Z"]

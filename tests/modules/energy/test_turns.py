@@ -87,12 +87,7 @@ def test_a_car_that_is_alone_follows_its_limit_at_once() -> None:
     assert course.served(cars(16, "PausedEVSE")) == {"evse_1"}
 
 
-def test_an_evse_without_a_car_gets_only_what_cars_leave() -> None:
+def test_an_evse_without_a_car_keeps_its_share_for_the_next_but_not_from_a_car() -> None:
     course = Course()
-    course.served(cars(40, "Charging", "Unplugged"))
-    currents = {
-        each.uuid: each.limits_root_side.ac_max_current_A.value
-        for each in course.last.enforced
-        if each.limits_root_side.ac_max_current_A is not None
-    }
-    assert currents == {"evse_1": 32, "evse_2": 8}
+    assert course.served(cars(40, "Charging", "Unplugged")) == {"evse_1", "evse_2"}
+    assert course.served(cars(11, "Unplugged", "Charging")) == {"evse_2"}

@@ -42,7 +42,7 @@ def station() -> Station:
 
 def test_the_cars_and_the_time_are_published_each_second(station: Station) -> None:
     station.world.advance(2)
-    assert station.texts("ev_connectors") == ['["car_1", "car_2"]'] * 3
+    assert station.texts("ev_connectors") == ['["car_1","car_2"]'] * 3
     assert station.texts("car_2/var/datetime") == [f"2026-03-04T10:15:0{second}.000Z" for second in range(3)]
 
 

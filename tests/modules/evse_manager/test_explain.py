@@ -122,7 +122,7 @@ SITUATIONS: dict[str, tuple[Callable[[Rig], Any], str, str]] = {
     "paused": (pause, "paused", "it was paused by a command (pause_charging)"),
     "stopped": (stop, "finished", "the transaction has ended (reason Local)"),
     "error": (fault, "error", "The voltage at the car is too low. Wait"),
-    "less than 6 A": (too_little, "no_limit", "4.0 A are allowed, and below 6 A no car can charge"),
+    "less than 6 A": (too_little, "no_limit", "only 4.0 A of the 6 A that a car needs at least: allowed by"),
     "energy management silent": (silent, "no_limit", "the energy management has not renewed it"),
 }  # fmt: skip
 

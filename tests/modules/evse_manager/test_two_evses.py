@@ -16,7 +16,7 @@ from evse_daemon.modules.evse_manager import module as shell
 from evse_daemon.modules.evse_manager.events import CpChanged
 from evse_daemon.modules.evse_manager.module import EvseManager
 from evse_daemon.modules.evse_manager.step import step
-from evse_daemon.mqtt.topics import Topics, api_command, carsim_command
+from evse_daemon.mqtt.topics import Topics, api_command, carsim_command, nodered_command, nodered_state
 from tests.support.virtual_station import VirtualStation
 
 ROOT = Path(__file__).parents[3]
@@ -222,3 +222,38 @@ def test_told_to_end_both_transactions_end(two: Two) -> None:
         assert finished["transaction_finished"]["reason"] == "Reboot"
         assert two.names(evse)[-1] == "SessionFinished"
         assert not two.virtual.journal.open_transactions(evse)
+
+
+def test_the_flow_and_the_explanation_of_each_evse_are_its_own() -> None:
+    """Node-RED's topics by the option connector_id, and evse-daemon explain by the module id."""
+    station = VirtualStation(load_text(own_configuration()))
+    station.begin()
+    station.advance(6)
+    station.send(carsim_command(2, "execute_charging_session"), CAR.format(1000))
+    station.send(api_command("dummy_token_provider", "provide"), json.dumps(TOKEN).replace("{}", "1"))
+    station.send(nodered_command(2, "set_max_current"), "9")
+    station.send(nodered_command(1, "disable"), "")
+    station.advance(15)
+    told = [station.mqtt.payloads(nodered_state(number, "state_string"))[-1] for number in (1, 2)]
+    assert told == ["Disabled", "Charging"]
+    first, second = station.station.explain()["evses"]
+    assert (first["evse"], first["blocks"][0]["source"]) == (FIRST, "LocalAPI")
+    assert second["evse"] == SECOND
+    assert second["sentence"].startswith("Charging with up to 9.0 A on 3 phases: ")
+    assert "Node-RED (evse_manager_2)" in second["sentence"]
+    assert {limit["source"] for limit in second["limits"] if limit["kind"] == "node"} == {
+        "grid_connection_point/module_config",
+        "evse_manager_sink_2/module_config",
+    }
+
+
+def test_an_evse_whose_module_failed_for_good_is_explained_as_that() -> None:
+    station = VirtualStation(load_text(own_configuration()))
+    station.begin()
+    station.advance(6)
+    with mock.patch.object(EvseManager, "recover", return_value=False):
+        station.station._failed(FIRST, RuntimeError("broken"))
+    first, second = station.station.explain()["evses"]
+    assert "has failed for good" in first["sentence"]
+    assert station.station.explain()["failed_modules"] == [FIRST]
+    assert second["sentence"].startswith("Ready")

@@ -420,7 +420,7 @@ def test_the_processors_watchdog_ends_a_hang() -> None:
 
 def test_the_published_firmware_keeps_charging_without_its_host() -> None:
     board = charging()
-    board.run(3600)
+    board.run(600)
     assert board.state.contacts == 3
 
 

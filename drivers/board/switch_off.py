@@ -22,7 +22,7 @@ from drivers.link.link import Link
 HELD_S = 1.0
 """How long the reset line is held, where there is one: the contactor opens."""
 
-ANSWER_S = 1.2
+ANSWER_S = 1.0
 """How long the wire may take to open, and the board to say that it has restarted, in all."""
 
 OFF: tuple[ToBoard, ...] = (

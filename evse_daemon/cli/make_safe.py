@@ -25,7 +25,7 @@ from evse_daemon.framework.switch_off import SwitchesOffAlone
 from evse_daemon.station import Station
 from evse_daemon.store import MemoryJournal
 
-WITHIN_S = 1.6
+WITHIN_S = 1.3
 """How long all boards together may take: each has its own thread, and none waits for another."""
 
 SERVICE_RESULT = "SERVICE_RESULT"

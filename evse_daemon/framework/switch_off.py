@@ -10,7 +10,7 @@ class SwitchesOffAlone(Protocol):
     """A module that has been constructed, of a station that does not run."""
 
     async def switch_off_alone(self) -> tuple[bool, str]:
-        """Opens its own wire, commands power off and closes it, within 1.5 s.
+        """Opens its own wire, commands power off and closes it, within 1.3 s.
 
         Returns:
             Whether power is off for sure, and what was done, as a sentence.

@@ -178,7 +178,7 @@ def test_a_port_that_blocks_does_not_hold_the_others_up(tmp_path: Path, board: B
     done = make_safe(config(tmp_path, text), before=blocks)
     assert done.returncode == 1
     assert done.stdout.splitlines() == [
-        "make-safe: stuck: did not take a command within 1.6 s",
+        "make-safe: stuck: did not take a command within 1.3 s",
         "make-safe: there: told to switch off, and restarted: power is off",
     ]
 

@@ -501,7 +501,9 @@ def task_test(args: list[str]) -> int:
     import shutil
 
     ensure_venv(PROJECT, EXTRAS_TO_TEST)
-    command = [str(PROJECT.python), "-m", "pytest", *from_root(PROJECT.root, args)]
+    # The whole suite waits for processes most of the time: on all cores, a file's tests in one of them.
+    chosen = from_root(PROJECT.root, args) or ["-n", "auto", "--dist", "loadfile"]
+    command = [str(PROJECT.python), "-m", "pytest", *chosen]
     path = environment_of(PROJECT)["PATH"]
     lacking = what_is_lacking(lambda program: shutil.which(program, path=path))
     if not lacking:

@@ -14,6 +14,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import structlog
+
 from evse_daemon.cli.exit_codes import ExitCode
 from evse_daemon.config import ConfigurationError, RunConfig
 from evse_daemon.config.loading import load_modules
@@ -40,6 +42,8 @@ def make_safe(path: Path, environ: Mapping[str, str]) -> int:
     Returns:
         The exit status: 0 where every board is off for sure.
     """
+    # The answers alone are on stdout; what drivers log is not among them.
+    structlog.configure(logger_factory=lambda *_: structlog.PrintLogger(sys.stderr))
     if environ.get(SERVICE_RESULT) == "success":
         print("make-safe: the daemon ended in order, and has switched off itself")
         return ExitCode.OK

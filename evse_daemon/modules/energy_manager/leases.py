@@ -37,6 +37,10 @@ class Step(NamedTuple):
     power_w: float
     until_s: float
 
+    def exceeds(self, current_a: float, power_w: float) -> bool:
+        """Whether it is more in A, or on more phases in W."""
+        return self.current_a > current_a or self.power_w > power_w
+
 
 class Lease(NamedTuple):
     """What an EVSE was given; the last step is the newest."""
@@ -52,8 +56,8 @@ class Lease(NamedTuple):
         return max((step.power_w for step in self.steps if step.until_s > now_s), default=0.0)
 
     @property
-    def newest_a(self) -> float:
-        return self.steps[-1].current_a
+    def newest(self) -> Step:
+        return self.steps[-1]
 
 
 def may_draw(state: EvseState | None) -> bool:
@@ -69,11 +73,7 @@ def next_lease(
     if before is not None and may_draw(node.request.evse_state):
         *older, last = before.steps
         steps = (*older, last._replace(until_s=min(last.until_s, now_s + SETTLE_S)))
-        kept = [
-            step
-            for step in steps
-            if step.until_s > now_s and (step.current_a > current_a or step.power_w > power_w)
-        ]
+        kept = [step for step in steps if step.until_s > now_s and step.exceeds(current_a, power_w)]
     return Lease(frozenset(above.uuid for above in node.path), (*_without_needless(kept), newest))
 
 

@@ -272,9 +272,9 @@ def _enforced(
             limits_root_side=grants[uuid].limits,
             schedule=schedule,
         )
-        more = uuid not in leases or grants[uuid].current_a >= leases[uuid].newest_a
-        found.append((more, limits))
-    return tuple(limits for _, limits in sorted(found, key=lambda each: each[0]))
+        less = uuid in leases and leases[uuid].newest.exceeds(grants[uuid].current_a, grants[uuid].power_w)
+        found.append((less, limits))
+    return tuple(limits for _, limits in sorted(found, key=lambda each: not each[0]))
 
 
 NOW = 1

@@ -220,6 +220,9 @@ class Site:
         for each in self.last.enforced:
             self.told.setdefault(each.uuid, []).append((self.now_s, amps(each), watts(each)))
             self.check()  # after each message, not only when all have arrived
+        for name, state in self.states.items():
+            if name in self.told and name not in self.absent and state not in MAY_DRAW:
+                self.told[name] = self.told[name][-1:]  # its contactor is open: what was told before is over
         self.now_s += 1
         self.check()
 
@@ -249,7 +252,7 @@ class Site:
         return max(
             each[column]
             for each, until_s in zip(told, begins, strict=True)
-            if until_s + FOLLOWS_S > self.now_s
+            if min(until_s + FOLLOWS_S, each[0] + GONE_S) > self.now_s
         )
 
 

@@ -301,6 +301,7 @@ class Plant:
         self.grammar.reserved = False
         self.f_since_s, self.until_unplug, self.cleared = None, False, 0
         self.held, self.before = None, (0.0, None)
+        self.longest_delay_s = 600  # what was set by command ends with the process
         self.state = State()
         self.power_allowed = self.contactor_closed = False
         self.pilot, self.limit_a = "none", 0.0

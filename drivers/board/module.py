@@ -107,7 +107,7 @@ class BoardModule(Module):
         support.handle(EvseBoardSupport.allow_power_on, self.allow_power_on)
         support.handle(EvseBoardSupport.ac_switch_three_phases_while_charging, self.switch_phases)
         # The boards of this family have no over-current protection that could be set.
-        support.handle(EvseBoardSupport.ac_set_overcurrent_limit_A, lambda value: None)  # noqa: ARG005
+        support.handle(EvseBoardSupport.ac_set_overcurrent_limit_A, lambda value: None)  # noqa: ARG005 - named by the interface
         self.rcd.handle(AcRcd.self_test, self.test_rcd)
         self.rcd.handle(AcRcd.reset, self.reset_rcd)
         self.connector_lock.handle(ConnectorLock.lock, lambda: self.move_lock(locked=True))

@@ -69,10 +69,10 @@ class GenericPowermeter(Module):
         self._state = cycle.begin(self.clock.now_s())
         self._feed(cycle.Tick())
 
-    def start_transaction(self, value: TransactionReq) -> TransactionStartResponse:  # noqa: ARG002
+    def start_transaction(self, value: TransactionReq) -> TransactionStartResponse:  # noqa: ARG002 - named by the interface
         return TransactionStartResponse(status="NOT_SUPPORTED", error=UNSIGNED)
 
-    def stop_transaction(self, transaction_id: str) -> TransactionStopResponse:  # noqa: ARG002
+    def stop_transaction(self, transaction_id: str) -> TransactionStopResponse:  # noqa: ARG002 - named by the interface
         return TransactionStopResponse(status="NOT_SUPPORTED", error=UNSIGNED)
 
     def _feed(self, event: cycle.Event) -> None:

@@ -163,7 +163,7 @@ class CanBus:
         self._error_frames, self._refused = ErrorPeriod(), ErrorPeriod()
         lost: asyncio.Future[str] = loop.create_future()
         self._lost = lost
-        stop_reading: Callable[[], threading.Thread | None] = lambda: None  # noqa: E731
+        stop_reading: Callable[[], threading.Thread | None] = lambda: None  # noqa: E731 - a name for one of two cases
         try:
             stop_reading = self._read(bus)
             self._bus = bus

@@ -169,9 +169,9 @@ def _status(outcome: Outcome) -> StatusCodeEnum:
             return "Error"
 
 
-def _refuse_write(target_device_id: int, first_register_address: int, num_registers_to_read: int) -> None:  # noqa: ARG001
+def _refuse_write(target_device_id: int, first_register_address: int, num_registers_to_read: int) -> None:  # noqa: ARG001 - named by who calls it
     raise RejectedError(NONSTANDARD)
 
 
-def _refuse_read(target_device_id: int, first_register_address: int, num_registers_to_read: int) -> Result:  # noqa: ARG001
+def _refuse_read(target_device_id: int, first_register_address: int, num_registers_to_read: int) -> Result:  # noqa: ARG001 - named by who calls it
     raise RejectedError(NONSTANDARD)

@@ -96,7 +96,7 @@ class TamedBroker(Broker):  # type: ignore[misc]
         session.is_anonymous = True
         return True
 
-    async def _topic_filtering(self, session: Any, topic: str, action: Any) -> bool:  # noqa: ARG002
+    async def _topic_filtering(self, session: Any, topic: str, action: Any) -> bool:  # noqa: ARG002 - named by the interface
         return True
 
     async def _delete_session(self, client_id: str) -> None:

@@ -90,10 +90,10 @@ async def _run(wanted: Wanted, say: Callable[[str], None]) -> None:
     wire: CanWire
     if wanted.socketcan is None:
         wire = port = SlcanPort(wanted.link)
-        place: Callable[[], str] = lambda: port.pipe.place  # noqa: E731
+        place: Callable[[], str] = lambda: port.pipe.place  # noqa: E731 - a name for one of two cases
     else:
         wire = CanBus(CanSettings("socketcan", wanted.socketcan), structlog.get_logger(__name__))
-        place = lambda: str(wanted.socketcan)  # noqa: E731
+        place = lambda: str(wanted.socketcan)  # noqa: E731 - a name for one of two cases
     carrying = asyncio.ensure_future(wire.run(GroupOnBus(group, wire.send, loop.time)))
     await asyncio.sleep(0)
     say(f"Power modules: {place()}")

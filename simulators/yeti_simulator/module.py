@@ -106,7 +106,7 @@ class YetiSimulator(Module):
             lambda value: self._apply(board.switch_phases(self.board, value)),
         )
         # There is no over-current protection of the board's own to set.
-        support.handle(EvseBoardSupport.ac_set_overcurrent_limit_A, lambda value: None)  # noqa: ARG005
+        support.handle(EvseBoardSupport.ac_set_overcurrent_limit_A, lambda value: None)  # noqa: ARG005 - named by the interface
 
     def ready(self) -> None:
         self.powermeter.publish(Powermeter.public_key_ocmf, f"TESTPUBLICKEY{self.options.connector_id}")
@@ -189,14 +189,14 @@ class YetiSimulator(Module):
         self._change_car(replace(self.board.car, residual_ma=RCD_IDLE_MA))
         return True
 
-    def start_transaction(self, value: TransactionReq) -> TransactionStartResponse:  # noqa: ARG002
+    def start_transaction(self, value: TransactionReq) -> TransactionStartResponse:  # noqa: ARG002 - named by the interface
         if not self.options.dummy_meter_value_send_on_transaction_start:
             return TransactionStartResponse(status="OK")
         return TransactionStartResponse(
             status="OK", signed_meter_value=_dummy(self.options.dummy_meter_value_blob_start)
         )
 
-    def stop_transaction(self, transaction_id: str) -> TransactionStopResponse:  # noqa: ARG002
+    def stop_transaction(self, transaction_id: str) -> TransactionStopResponse:  # noqa: ARG002 - named by the interface
         return TransactionStopResponse(
             status="OK",
             start_signed_meter_value=_dummy(self.options.dummy_meter_value_blob_start),

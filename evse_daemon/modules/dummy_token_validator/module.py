@@ -32,7 +32,7 @@ class DummyTokenValidator(Module):
     def init(self) -> None:
         self.main.handle(AuthTokenValidator.validate_token, self._validate_token)
 
-    def _validate_token(self, provided_token: ProvidedIdToken) -> Deferred[ValidationResult]:  # noqa: ARG002
+    def _validate_token(self, provided_token: ProvidedIdToken) -> Deferred[ValidationResult]:  # noqa: ARG002 - named by the interface
         answer: Deferred[ValidationResult] = Deferred()
         result = ValidationResult(authorization_status=self.options.validation_result, tariff_messages=[])
 

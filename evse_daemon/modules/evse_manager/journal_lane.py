@@ -161,7 +161,7 @@ class JournalLane:
                 evse.evse.clear_error(type_, sub_type)
             case effects.StateEntered(state):
                 if state in ("WaitingForAuthentication", "Finished"):
-                    evse.request_energy(priority=True)
+                    evse.energy.request(priority=True)
             case effects.Note(message):
                 evse.log.info(message)
             case effects.StartMeter():

@@ -207,4 +207,4 @@ class NodeRed:
         self.local_at_s = self._evse.clock.now_s()
         if local != self.local:
             self.local = local
-            self._evse.request_energy(priority=True)
+            self._evse.energy.request(priority=True)

@@ -3,43 +3,58 @@
 from __future__ import annotations
 
 import random
-from typing import TYPE_CHECKING
+from collections.abc import Callable
 
 from evse_daemon.interfaces.energy import Energy
 from evse_daemon.interfaces.evse_manager import EvseManager as EvseManagerInterface
 from evse_daemon.modules.evse_manager import energy_request, enforced, events, guards
+from evse_daemon.modules.evse_manager.local_limits import Sliders
+from evse_daemon.modules.evse_manager.peers import Peers
+from evse_daemon.modules.evse_manager.shell import EvseShell
 from evse_daemon.types.energy import EnforcedLimits
-
-if TYPE_CHECKING:
-    from evse_daemon.modules.evse_manager.module import EvseManager
 
 
 class EnergyLane:
     """One leaf of the energy tree.
 
     Args:
-        evse: the module.
+        evse: which EVSE.
+        peers: what the meter on the grid's side says.
+        sliders: what is allowed at the charger itself.
+        enforced: told of each limit that is set for this EVSE.
     """
 
-    def __init__(self, evse: EvseManager) -> None:
+    def __init__(
+        self, evse: EvseShell, peers: Peers, sliders: Sliders, enforced: Callable[[EnforcedLimits], None]
+    ) -> None:
         self._evse = evse
+        self._peers = peers
+        self._sliders = sliders
+        self._enforced = enforced
 
     def register(self) -> None:
         """While the module is initialised."""
         self._evse.energy_grid.handle(Energy.enforce_limits, self._enforce_limits)
 
-    def request(self, *, priority: bool) -> None:
-        """Publishes what is needed now; with priority, it does not wait for the manager's next round."""
+    def request(self) -> None:
+        """Publishes what is needed; the manager comes to it in its next round."""
+        self._request(priority=False)
+
+    def request_now(self) -> None:
+        """Publishes what is needed now; the manager does not wait for its next round."""
+        self._request(priority=True)
+
+    def _request(self, *, priority: bool) -> None:
         evse = self._evse
         request = energy_request.request(
             evse.module_id,
             evse.state,
-            evse.peers.grid_meter,
+            self._peers.grid_meter,
             evse.state.meter if evse.powermeter_car_side is not None else None,
             evse.context.bus.timestamp(),
             priority=priority,
             zero_in_idle=evse.options.request_zero_power_in_idle,
-            local=evse.nodered.local,
+            local=self._sliders.limits,
         )
         if request is not None:
             evse.energy_grid.publish(Energy.energy_flow_request, request)
@@ -51,10 +66,7 @@ class EnergyLane:
         evse.evse.publish(
             EvseManagerInterface.enforced_limits, energy_request.within_cable(value, evse.state.cable_limit_a)
         )
-        power = value.limits_root_side.total_power_W
-        evse.explained.enforced(value)
-        if power is not None:
-            evse.nodered.max_watt(power.value)
+        self._enforced(value)
         phases = value.limits_root_side.ac_max_phase_count
         max_phases = phases.value if phases is not None else None
         shared_a = energy_request.shared_a(value, evse.options.ac_nominal_voltage)

@@ -8,19 +8,9 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from evse_daemon.framework.bus import Client
 from evse_daemon.framework.clock import Timer
-from evse_daemon.framework.module import Context, Module, Provides, Requires, RequiresOptional
-from evse_daemon.interfaces.ac_rcd import AcRcd
-from evse_daemon.interfaces.auth_token_provider import AuthTokenProvider
-from evse_daemon.interfaces.connector_lock import ConnectorLock
-from evse_daemon.interfaces.dc_external_derate import DcExternalDerate
-from evse_daemon.interfaces.energy import Energy
-from evse_daemon.interfaces.evse_board_support import EvseBoardSupport
+from evse_daemon.framework.module import Context
 from evse_daemon.interfaces.evse_manager import EvseManager as EvseManagerInterface
-from evse_daemon.interfaces.kvs import Kvs
-from evse_daemon.interfaces.powermeter import Powermeter as PowermeterInterface
-from evse_daemon.interfaces.uk_random_delay import UkRandomDelay
 from evse_daemon.modules.evse_manager import (
     closing,
     effects,
@@ -32,24 +22,22 @@ from evse_daemon.modules.evse_manager import (
     random_delay,
     recovery,
 )
-from evse_daemon.modules.evse_manager.billing_meter import BillingMeter
-from evse_daemon.modules.evse_manager.board_lane import BoardLane
 from evse_daemon.modules.evse_manager.commands import CommandHandlers
 from evse_daemon.modules.evse_manager.energy_lane import EnergyLane
 from evse_daemon.modules.evse_manager.explain_limits import Failed
 from evse_daemon.modules.evse_manager.explained import Explained
 from evse_daemon.modules.evse_manager.journal_lane import JournalLane
 from evse_daemon.modules.evse_manager.kept_table import KeptTable
+from evse_daemon.modules.evse_manager.local_limits import Sliders
 from evse_daemon.modules.evse_manager.nodered import REPEAT_S, NodeRed
-from evse_daemon.modules.evse_manager.options import EvseManagerOptions
 from evse_daemon.modules.evse_manager.peers import Peers
 from evse_daemon.modules.evse_manager.service import ServiceCommands
-from evse_daemon.modules.evse_manager.session_logger import SessionLogger
 from evse_daemon.modules.evse_manager.settings import LATCHED_ERRORS, Settings
-from evse_daemon.modules.evse_manager.state import KernelConfig, State
+from evse_daemon.modules.evse_manager.shell import EvseShell
+from evse_daemon.modules.evse_manager.state import State
 from evse_daemon.modules.evse_manager.step import next_deadline_s, step
-from evse_daemon.mqtt.topics import api_var
 from evse_daemon.store import StoreError
+from evse_daemon.types.energy import EnforcedLimits
 from evse_daemon.types.iso15118 import EnergyTransferMode
 from evse_daemon.types.powermeter import Powermeter
 
@@ -76,65 +64,32 @@ def _begins_session(effect: effects.JournalEffect) -> bool:
     return isinstance(effect, effects.Announce) and effect.event.event == "SessionStarted"
 
 
-class EvseManager(Module):
+class EvseManager(EvseShell):
     """One EVSE: control pilot, sessions, transactions, limits, errors."""
-
-    class Options(EvseManagerOptions):
-        """See options.py."""
-
-    evse = Provides(EvseManagerInterface)
-    energy_grid = Provides(Energy)
-    token_provider = Provides(AuthTokenProvider)
-    """Publishes nothing: autocharge and contracts need ISO 15118."""
-    random_delay = Provides(UkRandomDelay)
-    dc_external_derate = Provides(DcExternalDerate)
-
-    bsp = Requires(EvseBoardSupport)
-    ac_rcd = RequiresOptional(AcRcd)
-    connector_lock = RequiresOptional(ConnectorLock)
-    powermeter_grid_side = RequiresOptional(PowermeterInterface)
-    powermeter_car_side = RequiresOptional(PowermeterInterface)
-    store = RequiresOptional(Kvs)
 
     def __init__(self, context: Context) -> None:
         super().__init__(context)
-        assert isinstance(context.options, EvseManagerOptions)
-        self.options = context.options
-        self.config = KernelConfig()
-        self.state = State()
         self._fresh_id = self._new_session_id()
         self._timer: Timer | None = None
         self._armed_s: float | None = None
         self._booted = False
-        self.session_log = SessionLogger(
-            context.bus.timestamp, partial(self.mqtt.publish, api_var(self.module_id, "hlc_log"))
-        )
         self._done: Callable[[], None] | None = None
         self._restarting: Timer | None = None
         self._off = False
         """The kernel failed too often: nothing begins any more."""
         self._untaken: dict[type[events.Event], events.Event] = {}
         """The levels at which the kernel failed: the one that begins anew takes them over."""
-        self.latches_read = False
-        """What a run before this one has latched is known, and may be overwritten."""
         self.settings = Settings(context.journal, context.module_id)
         self._kept_table = KeptTable(self, self.settings)
-        self.lane = JournalLane(self, self.settings, self._kept_table, self._tell_done)
+        self._peers = Peers(self, self._billing_sample)
+        sliders = Sliders()
+        self.explained = Explained(self, sliders)
+        self._energy = EnergyLane(self, self._peers, sliders, self._enforced)
+        self.lane = JournalLane(
+            self, self.settings, self._kept_table, self._energy.request_now, self._tell_done
+        )
         self.commands = CommandHandlers(self.options, self.feed, self.lane.afterwards)
-        self.nodered = NodeRed(self)
-        self.peers = Peers(self)
-        self.energy = EnergyLane(self)
-        self.explained = Explained(self)
-
-    @property
-    def billing_meter(self) -> Client[PowermeterInterface] | None:
-        """The meter on the car's side if there is one, else the one on the grid's (EvseManager.cpp:2481)."""
-        return self.powermeter_car_side or self.powermeter_grid_side
-
-    def connect(self) -> None:
-        super().connect()
-        self.board = BoardLane(self.bsp, self.connector_lock, self.feed, self.log)
-        self.meter = BillingMeter(self.billing_meter, self.options.evse_id, self.feed)
+        self.nodered = NodeRed(self, sliders, self.commands, self._energy.request_now)
 
     def init(self) -> None:
         o = self.options
@@ -158,11 +113,11 @@ class EvseManager(Module):
         self.nodered.register()
         more_commands.register_random_delay(self.random_delay, self.feed)
         more_commands.register_dc_derating(self.dc_external_derate)
-        self.energy.register()
-        self.peers.subscribe()
+        self._energy.register()
+        self._peers.subscribe()
 
     def ready(self) -> None:
-        self.every(1.0, partial(self.energy.request, priority=False))
+        self.every(1.0, self._energy.request)
         self.every(REPEAT_S, self.nodered.repeat)
         if self.billing_meter is None:
             self._boot()
@@ -207,7 +162,7 @@ class EvseManager(Module):
         self.feed(events.Boot(self.options.external_ready_to_start_charging, unfinished, untold))
         if self.config.watch_meter and self.state.meter is None:
             self.feed(events.MeterMissing())
-        self.energy.request(priority=True)
+        self._energy.request_now()
 
     def _restore_latches(self) -> bool:
         try:
@@ -221,7 +176,6 @@ class EvseManager(Module):
         return True
 
     def feed(self, event: events.Event) -> bool | None:
-        """Has the core decide on an event and runs the effects; returns a command's result."""
         now_s = self.clock.now_s()
         if isinstance(event, LEVELS):
             self._untaken[type(event)] = event
@@ -273,8 +227,7 @@ class EvseManager(Module):
         self._armed_s = None
         self.feed(events.Tick())
 
-    def billing_sample(self, value: Powermeter) -> None:
-        """The billing meter was read."""
+    def _billing_sample(self, value: Powermeter) -> None:
         self.evse.publish(EvseManagerInterface.powermeter, value)
         self.feed(events.MeterSample(value))
         self.nodered.powermeter(value)
@@ -282,9 +235,14 @@ class EvseManager(Module):
         if not self._booted:
             self._boot()
 
+    def _enforced(self, value: EnforcedLimits) -> None:
+        self.explained.enforced(value)
+        power = value.limits_root_side.total_power_W
+        if power is not None:
+            self.nodered.max_watt(power.value)
+
     @property
     def kernel_failed(self) -> Failed:
-        """Whether the kernel is down after an exception, or could not begin."""
         if self._off:
             return "off"
         if self._restarting is None or not self._booted:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING
 
 from evse_daemon.framework.errors import Error
 from evse_daemon.interfaces.ac_rcd import AcRcd
@@ -13,13 +13,11 @@ from evse_daemon.interfaces.evse_manager import EvseManager as EvseManagerInterf
 from evse_daemon.interfaces.powermeter import Powermeter as PowermeterInterface
 from evse_daemon.modules.evse_manager import events
 from evse_daemon.modules.evse_manager.residual_current import ResidualCurrent
+from evse_daemon.modules.evse_manager.shell import EvseShell
 from evse_daemon.types.board_support_common import BspEvent, ProximityPilot
 from evse_daemon.types.evse_board_support import HardwareCapabilities, Telemetry
 from evse_daemon.types.evse_manager import StopTransactionRequest
 from evse_daemon.types.powermeter import Powermeter
-
-if TYPE_CHECKING:
-    from evse_daemon.modules.evse_manager.module import EvseManager
 
 NAMESPACES = {
     "bsp": "evse_board_support",
@@ -34,13 +32,15 @@ class Peers:
     """Translates; what follows is the kernel's matter.
 
     Args:
-        evse: the module.
+        evse: whose peers they are.
+        billing_sample: takes each reading of the billing meter.
     """
 
-    def __init__(self, evse: EvseManager) -> None:
+    def __init__(self, evse: EvseShell, billing_sample: Callable[[Powermeter], None]) -> None:
         self.grid_meter: Powermeter | None = None
         """The latest reading on the grid's side."""
         self._evse = evse
+        self._billing_sample = billing_sample
         self._errors: dict[tuple[str, str, str], events.Cause] = {}
         self._residual_current = ResidualCurrent(evse.clock.now_s)
 
@@ -66,7 +66,7 @@ class Peers:
                 client.subscribe_errors(partial(self._error_changed, source))
                 client.subscribe_lost(partial(self._lost, source, client.module_id))
         if meter is not None:
-            meter.subscribe(PowermeterInterface.powermeter, evse.billing_sample)
+            meter.subscribe(PowermeterInterface.powermeter, self._billing_sample)
             meter.subscribe(
                 PowermeterInterface.public_key_ocmf,
                 partial(evse.evse.publish, EvseManagerInterface.powermeter_public_key_ocmf),
@@ -90,7 +90,6 @@ class Peers:
     def _telemetry(self, value: Telemetry) -> None:
         evse = self._evse
         evse.evse.publish(EvseManagerInterface.telemetry, self._residual_current.beside(value))
-        evse.nodered.temperature(value.evse_temperature_C)
         if value.plug_temperature_C is not None:
             evse.dc_external_derate.publish(DcExternalDerate.plug_temperature_C, value.plug_temperature_C)
 

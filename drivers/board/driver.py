@@ -36,8 +36,8 @@ START_S = 3.0
 HOLD_S = 1.0
 """How long a lost board is held in reset, where the host has a line for that: its contactor opens."""
 
-PULSE_S = 0.01
-"""How long the reset line is held to restart a board."""
+CALL_S = 0.1
+"""As REFRESH_S, to a board that has to be configured, until it is: it may have missed the first calls."""
 
 RESYNC = 3
 """Keep-alives after a restart: they bring the board's decoder into step (evSerial.cpp:350-393)."""
@@ -58,10 +58,11 @@ def step(
     if not isinstance(event, s.Received | s.Damaged | s.LinkUp):
         # A command meets what time has made of the board. What the board says may have waited for us: were we held up,
         # its keep-alive comes behind other messages, and it was never silent.
-        _due(work)
+        _due(work, spare=isinstance(event, s.Tick) and event.spare)
     match event:
         case s.LinkUp():
-            work.change(wire=True, heard_s=now_s, silent=False, refresh_s=now_s + REFRESH_S, resets=0)
+            work.change(wire=True, heard_s=now_s, silent=False, resets=0, unstarted=0)
+            work.change(refresh_s=now_s + _beat_s(work))
             _restart(work)
         case s.LinkLost(reason):
             _lose(work, faults.lost_wire(reason))
@@ -85,6 +86,11 @@ def step(
                 work.send(m.SetPhases(three))
         case s.MoveLock(request_id, locked):
             lock.move(work, request_id, locked)
+        case s.Restarts():
+            if work.state.phase == "running":
+                _lose(work, faults.RESTARTED_FOR_ANOTHER)
+            work.change(resets=0)
+            _restart(work)
         case s.Tick():
             pass
         case _:
@@ -134,6 +140,8 @@ def _received(work: Work, message: m.FromBoard) -> None:
             _alive(work, message)
         case m.WasReset():
             _was_reset(work)
+        case m.ConfigurationRequest():
+            _asks(work)
         case m.PilotState(pilot):
             if listens:
                 _pilot(work, pilot)
@@ -154,13 +162,15 @@ def _received(work: Work, message: m.FromBoard) -> None:
             work.do(s.TellMeter(message))
         case m.PilotVoltages(high_V):
             _voltage(work, high_V)
+        case m.FanState():
+            pass
         case _:
             assert_never(message)
 
 
 def _alive(work: Work, alive: m.BoardAlive) -> None:
     state = work.state
-    known = state.board is not None and replace(state.board, timestamp_ms=alive.timestamp_ms) == alive
+    known = state.board is not None and _identity(state.board) == _identity(alive)
     work.change(board=alive, heard_s=work.now_s, silent=False)
     if not known:
         work.do(s.TellBoard(alive))
@@ -169,11 +179,28 @@ def _alive(work: Work, alive: m.BoardAlive) -> None:
         _lose(work, faults.RESTARTED)
         work.change(phase="resetting", phase_until_s=work.now_s + ANSWER_S, resets=0)
         return
-    if state.silent and state.phase == "resetting" and state.phase_until_s is not None:
+    if not alive.configured and state.configured:
+        _was_reset(work)  # its report of that was lost
+    elif alive.configured and not state.configured:
+        work.change(configured=True)
+        _prepare(work)
+    if state.silent and work.state.phase == "resetting" and state.phase_until_s is not None:
         # It is back, and may have what it was sent meanwhile still before it.
         work.change(resets=0, phase_until_s=min(state.phase_until_s, work.now_s + ANSWER_S))
-    if state.phase == "starting" and state.pilot is not None:
+    if work.state.phase == "starting" and work.state.configured and work.state.pilot is not None:
         _run(work)
+
+
+def _identity(alive: m.BoardAlive) -> m.BoardAlive:
+    return replace(alive, timestamp_ms=0, configured=True)
+
+
+def _asks(work: Work) -> None:
+    """A board that asks for its configuration has just started, also where its report of that was lost."""
+    if work.state.phase != "starting" or work.state.configured:
+        _was_reset(work)
+    if work.settings.configuration is not None:
+        work.send(work.settings.configuration)
 
 
 def _was_reset(work: Work) -> None:
@@ -183,12 +210,18 @@ def _was_reset(work: Work) -> None:
         phase="starting",
         phase_until_s=work.now_s + START_S,
         resets=0,
+        configured=work.settings.configuration is None,
         pilot=None,
         relay_closed=None,
         flags=m.ErrorFlags(),
         lock="undefined",
     )
     work.send(*[m.HostAlive()] * RESYNC)
+    _prepare(work)
+
+
+def _prepare(work: Work) -> None:
+    """What a board that has started is told first; one that waits for its configuration hears only the last of it."""
     work.send(m.SetPilot(work.state.duty))
     if work.state.wanted.locked:
         work.send(m.SetLock(True))
@@ -199,7 +232,7 @@ def _run(work: Work) -> None:
     """The board is in step: what it has reported since its restart is the truth."""
     state = work.state
     assert state.pilot is not None
-    work.change(phase="running", phase_until_s=None, lost=None, told_pilot=state.pilot)
+    work.change(phase="running", phase_until_s=None, lost=None, told_pilot=state.pilot, unstarted=0)
     work.do(s.TellEvent(state.pilot))
     # It reports its contactor when that changes, and begins with an open one.
     _relay(work, bool(state.relay_closed))
@@ -310,25 +343,43 @@ def _restart(work: Work) -> None:
         work.change(line_until_s=work.now_s)
     else:
         _hold(work)
-        work.change(line_until_s=work.now_s + PULSE_S)
+        work.change(line_until_s=work.now_s + work.settings.reset_pulse_s)
 
 
-def _due(work: Work) -> None:
+def _due(work: Work, *, spare: bool) -> None:
     """What time has brought."""
     now_s, state = work.now_s, work.state
     if state.wire and not state.silent and now_s >= state.heard_s + work.settings.link_timeout_s:
         _silent(work)
     elif state.phase_until_s is not None and now_s >= state.phase_until_s:
-        _restart(work)
+        _late(work, spare=spare)
     _due_off(work)
     lock.due(work)
     if work.state.wire and now_s >= work.state.refresh_s:
         # The next second of the same beat, or a new beat after a pause.
-        next_s = work.state.refresh_s + REFRESH_S
-        work.change(refresh_s=next_s if next_s > now_s else now_s + REFRESH_S)
+        next_s = work.state.refresh_s + _beat_s(work)
+        work.change(refresh_s=next_s if next_s > now_s else now_s + _beat_s(work))
         work.send(m.HostAlive())
         _refresh(work)
         _count_unclosed(work)
+
+
+def _beat_s(work: Work) -> float:
+    state = work.state
+    waits = state.phase == "resetting" or not state.configured
+    return CALL_S if waits and work.settings.configuration is not None else REFRESH_S
+
+
+def _late(work: Work, *, spare: bool) -> None:
+    """The phase has lasted too long."""
+    if work.state.phase != "starting":
+        _restart(work)
+        return
+    work.change(unstarted=work.state.unstarted + 1)
+    if spare:
+        work.change(phase_until_s=work.now_s + START_S)
+    else:
+        _restart(work)
 
 
 def _let_go(work: Work) -> None:

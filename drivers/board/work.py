@@ -28,5 +28,10 @@ class Work:
         self.effects += effects
 
     def send(self, *messages: m.ToBoard) -> None:
+        """To the board; one that waits for its configuration takes no commands, and power-off without harm."""
         if self.state.wire:
-            self.do(*map(s.Send, messages))
+            self.do(*(s.Send(each) for each in messages if self.state.configured or _always(each)))
+
+
+def _always(message: m.ToBoard) -> bool:
+    return isinstance(message, m.HostAlive | m.Reset | m.Configure) or message == m.AllowPower(False)

@@ -51,7 +51,9 @@ def step(
     if restarted_by:
         for index in set(range(len(states))) - restarted_by:
             board.feed(index, s.Restarts())
-    return tuple(board.states), tuple(_merged(board.effects))
+    held = any(state.line_held for state in board.states)
+    line = [(0, s.ResetLine(held))] if held != any(state.line_held for state in states) else []
+    return tuple(board.states), (*_merged(board.effects), *line)
 
 
 def next_deadline(states: States, settings: Sequence[s.Settings]) -> float | None:
@@ -82,7 +84,9 @@ class _Board:
     def _must_spare(self, index: int) -> bool:
         """Whether another connector is in use, or works while this one will not: neither is disturbed."""
         hopeless = self.states[index].unstarted >= faults.UNANSWERED
-        running = [self.states[other] for other in self.others(index) if self.states[other].phase == "running"]
+        running = [
+            self.states[other] for other in self.others(index) if self.states[other].phase == "running"
+        ]
         return any(hopeless or other.power or other.relay_closed for other in running)
 
 
@@ -109,15 +113,17 @@ def _restarts(effect: s.Effect) -> bool:
 
 def _merged(effects: list[tuple[int, s.Effect]]) -> Iterator[tuple[int, s.Effect]]:
     """What is for the whole board is done once; its restart last, when all connectors were told to switch off."""
-    once: dict[s.Effect, int] = {}
+    resets: list[tuple[int, s.Effect]] = []
     speaker: int | None = None
     for index, effect in effects:
-        if _restarts(effect) or isinstance(effect, s.ResetLine):
-            once.setdefault(effect, index)
-        elif isinstance(effect, s.Send) and concerns_all(effect.message):
+        if isinstance(effect, s.ResetLine):
+            continue  # it is held as long as one of them has it held
+        if not isinstance(effect, s.Send) or not concerns_all(effect.message):
+            yield index, effect
+        elif isinstance(effect.message, m.Reset):
+            resets.append((index, effect))
+        else:
             speaker = index if speaker is None else speaker
             if index == speaker:
                 yield index, effect
-        else:
-            yield index, effect
-    yield from ((index, effect) for effect, index in once.items())
+    yield from resets[:1]

@@ -61,8 +61,8 @@ def step(
         _due(work, spare=isinstance(event, s.Tick) and event.spare)
     match event:
         case s.LinkUp():
-            work.change(wire=True, heard_s=now_s, silent=False, resets=0, unstarted=0)
-            work.change(refresh_s=now_s + _beat_s(work))
+            work.change(wire=True, heard_s=now_s, silent=False, refresh_s=now_s + REFRESH_S)
+            work.change(resets=0, unstarted=0)
             _restart(work)
         case s.LinkLost(reason):
             _lose(work, faults.lost_wire(reason))
@@ -179,9 +179,9 @@ def _alive(work: Work, alive: m.BoardAlive) -> None:
         _lose(work, faults.RESTARTED)
         work.change(phase="resetting", phase_until_s=work.now_s + ANSWER_S, resets=0)
         return
-    if not alive.configured and state.configured:
+    if not alive.configured and (state.configured or state.phase == "resetting"):
         _was_reset(work)  # its report of that was lost
-    elif alive.configured and not state.configured:
+    elif alive.configured and not state.configured and state.phase == "starting":
         work.change(configured=True)
         _prepare(work)
     if state.silent and work.state.phase == "resetting" and state.phase_until_s is not None:
@@ -335,6 +335,8 @@ def _restart(work: Work) -> None:
     """Has the board restart, by its reset line or a message; it answers with WasReset."""
     wait_s = RETRY_S if work.state.resets else ANSWER_S
     work.change(phase="resetting", phase_until_s=work.now_s + wait_s, resets=work.state.resets + 1)
+    work.change(configured=work.settings.configuration is None)
+    work.change(refresh_s=min(work.state.refresh_s, work.now_s + _beat_s(work)))
     # The first message may run into garbage that the board holds still.
     work.send(m.HostAlive(), m.AllowPower(False))
     if not work.settings.reset_line:
@@ -365,9 +367,7 @@ def _due(work: Work, *, spare: bool) -> None:
 
 
 def _beat_s(work: Work) -> float:
-    state = work.state
-    waits = state.phase == "resetting" or not state.configured
-    return CALL_S if waits and work.settings.configuration is not None else REFRESH_S
+    return REFRESH_S if work.state.configured else CALL_S
 
 
 def _late(work: Work, *, spare: bool) -> None:

@@ -103,7 +103,7 @@ class State:
     """When it is let go of."""
 
     configured: bool = True
-    """The board has not started since it got its configuration, where it needs one."""
+    """The board has not been restarted since it got its configuration, where it needs one."""
     unstarted: int = 0
     """Starts in a row after which its first report did not come."""
 

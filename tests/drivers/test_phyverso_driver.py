@@ -24,6 +24,7 @@ from evse_daemon.types.evse_board_support import PowerOnOff
 from tests.drivers.fake_board import CYCLE_S
 from tests.drivers.fake_phyverso import FakePhyVerso
 from tests.support.harness import World
+from tests.support.memory_wire import Forever
 from tests.support.waiting import run
 
 CODEC = PhyVersoCodec()
@@ -50,10 +51,9 @@ class MemoryLink:
         self.now_s: Callable[[], float] = lambda: 0.0
 
     async def run(self, listener: LinkListener) -> None:
-        """A wire that opens, and on which the board restarts when it is told to."""
         self.listener = listener
         listener.link_up()
-        await asyncio.Event().wait()
+        await Forever()
 
     def send(self, message: bytes) -> None:
         connector, decoded = self.codec.decode_to_board(message)
@@ -239,6 +239,11 @@ def test_make_safe_commands_both_connectors_off_and_the_board_restarts(
     monkeypatch.setattr(switch_off, "ANSWER_S", 0.5)
 
     class Answers(MemoryLink):
+        async def run(self, listener: LinkListener) -> None:
+            self.listener = listener
+            listener.link_up()
+            await asyncio.Event().wait()
+
         def send(self, message: bytes) -> None:
             super().send(message)
             if isinstance(self.sent[-1][1], m.Reset):

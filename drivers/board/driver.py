@@ -98,7 +98,7 @@ def step(
     _let_go(work)
     if work.state is not state:
         _tell_faults(work)
-    return work.state, tuple(work.effects)
+    return work.state, (*work.effects, *work.answers)
 
 
 def next_deadline(state: s.State, settings: s.Settings) -> float | None:
@@ -107,7 +107,7 @@ def next_deadline(state: s.State, settings: s.Settings) -> float | None:
     if state.off_until_s is not None:
         times.append(state.off_next_s)
     if state.lock_request is not None:
-        times.append(state.lock_request.by_s)
+        times.append(state.lock_request.by_s)  # None while the board has yet to start
     if state.wire:
         times.append(state.refresh_s)
         if not state.silent:
@@ -236,11 +236,9 @@ def _run(work: Work) -> None:
     work.do(s.TellEvent(state.pilot))
     # It reports its contactor when that changes, and begins with an open one.
     _relay(work, bool(state.relay_closed))
-    if not work.state.relay_closed:
-        if state.wanted.three_phases is not None:
-            work.send(m.SetPhases(state.wanted.three_phases))
-        if state.wanted.locked is False:
-            work.send(m.SetLock(False))
+    if not work.state.relay_closed and state.wanted.three_phases is not None:
+        work.send(m.SetPhases(state.wanted.three_phases))
+    lock.board_runs(work, why_not_unlock(work.state))
     work.send(m.AllowPower(work.state.power))
 
 
@@ -316,11 +314,9 @@ def _cut(work: Work) -> None:
 
 def _lose(work: Work, fault: s.Fault) -> None:
     """Nothing that is known of the board counts any more; whoever wants power has to say so again."""
-    request = work.state.lock_request
-    if request is not None:
-        work.do(s.LockDone(request.request_id, fault.message))
+    lock.board_lost(work, fault.message)
     work.want(power=False)
-    work.change(lost=fault, pilot=None, relay_closed=None, welded=False, off_until_s=None, lock_request=None)
+    work.change(lost=fault, pilot=None, relay_closed=None, welded=False, off_until_s=None)
     work.change(doubt_s=None, unclosed=0)
     _cut(work)
 

@@ -67,9 +67,11 @@ class Wanted:
 class LockRequest:
     """A command to the lock whose answer is open."""
 
-    request_id: int
+    request_id: int | None
+    """None: nobody waits for it; the lock goes where it was wanted before the board restarted."""
     locked: bool
-    by_s: float
+    by_s: float | None = None
+    """When the lock should be there; None while the board has yet to start."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 from drivers.board.connector import Connector, Implementations
 from drivers.board.connectors import concerns_all
@@ -14,11 +15,14 @@ from drivers.link.link import Link
 from drivers.phy_verso_bsp.codec import CONNECTORS, WHOLE_BOARD, PhyVersoCodec
 from drivers.phy_verso_bsp.disabled_port import DisabledPort
 from drivers.phy_verso_bsp.options import PhyVersoOptions, Port
+from drivers.phy_verso_bsp.stop_button import watch
+from evse_daemon.framework.bus import Implementation
 from evse_daemon.framework.module import Context, Provides
 from evse_daemon.interfaces.ac_rcd import AcRcd
 from evse_daemon.interfaces.connector_lock import ConnectorLock
 from evse_daemon.interfaces.evse_board_support import EvseBoardSupport
 from evse_daemon.types.evse_board_support import HardwareCapabilities
+from evse_daemon.types.evse_manager import StopTransactionRequest
 
 RESET_PULSE_S = 0.025
 """As the reference implementation's (phyverso_mcu_comms/evSerial.cpp:377-406)."""
@@ -62,10 +66,12 @@ class PhyVersoBSP(BoardShell):
             latched=frozenset({"connector_lock_failed"}),
         )
         self._disabled: list[DisabledPort] = []
+        self._board_supports: dict[int, Implementation[EvseBoardSupport]] = {}
         for number, port, implementations in zip(CONNECTORS, ports, on_bus, strict=True):
             if port.setup.type == "disabled":
                 self._disabled.append(DisabledPort(number, implementations, port.capabilities))
             else:
+                self._board_supports[number] = implementations.board_support
                 self.use(Connector(self, number, implementations, _told(port)), settings)
 
     def make_link(self) -> Link:
@@ -83,6 +89,22 @@ class PhyVersoBSP(BoardShell):
         super().ready()
         for port in self._disabled:
             port.tell()
+        for number, board_support in self._board_supports.items():
+            self._watch_stop_button(number, board_support)
+
+    def _watch_stop_button(self, number: int, board_support: Implementation[EvseBoardSupport]) -> None:
+        try:
+            button = self.options.stop_button(number)
+        except OSError as error:
+            self.log.error(  # noqa: TRY400 - no stack helps whoever reads this
+                "the stop button cannot be used; see docs/hardware.md", connector=number, reason=str(error)
+            )
+            return
+        if button is not None:
+            request = StopTransactionRequest(reason="Local")
+            pressed = partial(board_support.publish, EvseBoardSupport.request_stop_transaction, request)
+            told = partial(self.context.inbox.put, pressed)
+            self.spawn(f"stop button {number}", watch(button, told, self.log.bind(connector=number)))
 
     def encode(self, number: int, message: ToBoard) -> bytes:
         return self.codec.encode_to_board(message, WHOLE_BOARD if concerns_all(message) else number)

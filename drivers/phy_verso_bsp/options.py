@@ -9,10 +9,9 @@ from typing import Any, Literal, Self
 from pydantic import Field, model_validator
 
 from drivers.board import messages as m
-from drivers.board.gpio import GpioLine
+from drivers.board.gpio import GpioButton, GpioLine
 from drivers.board.serial_options import SerialLineOptions
 from drivers.phy_verso_bsp.codec import CONNECTORS, MOTOR_LOCKS
-from evse_daemon.framework.module import unsupported
 from evse_daemon.types.evse_board_support import HardwareCapabilities
 
 MotorLockType = Literal[-1, 1, 2]
@@ -62,10 +61,14 @@ class PhyVersoOptions(SerialLineOptions):
     conn1_max_current_A_export: int = Field(0, ge=0, le=63)
     conn1_min_phase_count_export: int = Field(3, ge=1, le=3)
     conn1_max_phase_count_export: int = Field(3, ge=1, le=3)
-    conn1_gpio_stop_button_enabled: bool = unsupported(False)
-    conn1_gpio_stop_button_bank: str = unsupported("gpiochip1")
-    conn1_gpio_stop_button_pin: int = unsupported(36)
-    conn1_gpio_stop_button_invert: bool = unsupported(False)
+    conn1_gpio_stop_button_enabled: bool = False
+    """A button on a line of this computer ends the transaction at connector 1."""
+    conn1_gpio_stop_button_bank: str = "gpiochip1"
+    """The GPIO chip of that button."""
+    conn1_gpio_stop_button_pin: int = Field(36, ge=0, le=4095)
+    """The button's line on that chip; it is pressed while the line is high."""
+    conn1_gpio_stop_button_invert: bool = False
+    """It is pressed while the line is low."""
 
     conn2_disable_port: bool = False
     """Connector 2 is not used, whatever the other options say of it."""
@@ -87,10 +90,14 @@ class PhyVersoOptions(SerialLineOptions):
     conn2_max_current_A_export: int = Field(0, ge=0, le=63)
     conn2_min_phase_count_export: int = Field(3, ge=1, le=3)
     conn2_max_phase_count_export: int = Field(3, ge=1, le=3)
-    conn2_gpio_stop_button_enabled: bool = unsupported(False)
-    conn2_gpio_stop_button_bank: str = unsupported("gpiochip1")
-    conn2_gpio_stop_button_pin: int = unsupported(37)
-    conn2_gpio_stop_button_invert: bool = unsupported(False)
+    conn2_gpio_stop_button_enabled: bool = False
+    """A button on a line of this computer ends the transaction at connector 2."""
+    conn2_gpio_stop_button_bank: str = "gpiochip1"
+    """The GPIO chip of that button."""
+    conn2_gpio_stop_button_pin: int = Field(37, ge=0, le=4095)
+    """The button's line on that chip; it is pressed while the line is high."""
+    conn2_gpio_stop_button_invert: bool = False
+    """It is pressed while the line is low."""
 
     @model_validator(mode="after")
     def _possible(self) -> Self:
@@ -122,6 +129,16 @@ class PhyVersoOptions(SerialLineOptions):
         if self.reset_gpio <= 0:
             return None
         return GpioLine(f"gpiochip{self.reset_gpio_bank}", self.reset_gpio_pin, active_low=False)
+
+    def stop_button(self, number: int) -> GpioButton | None:
+        """That of connector 1 or 2, where there is one; raises OSError where its line cannot be had."""
+        if not self._of(number, "gpio_stop_button_enabled"):
+            return None
+        return GpioButton(
+            self._of(number, "gpio_stop_button_bank"),
+            self._of(number, "gpio_stop_button_pin"),
+            active_low=self._of(number, "gpio_stop_button_invert"),
+        )
 
     def port(self, number: int) -> Port:
         """What the options say of connector 1 or 2."""

@@ -215,7 +215,6 @@ def test_options_that_cannot_be_are_named(options: str, says: str) -> None:
     ("options", "says"),
     [
         ("reset_gpio: -1", "no line resets the board"),
-        ("{reset_gpio: 1, conn1_gpio_stop_button_enabled: true}", "conn1_gpio_stop_button_enabled"),
         ("{reset_gpio: 1, conn2_dc: true, conn2_disable_port: true}", "the port is disabled"),
     ],
 )

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import assert_never
 
 from pydantic import Field
 
 from drivers.board import driver, readings, state
+from drivers.board.counts import Counts
 from drivers.board.gpio import ResetPin
 from drivers.board.messages import (
     PILOT_F,
@@ -24,14 +26,16 @@ from drivers.board.messages import (
     WasReset,
 )
 from drivers.board.switch_off import SwitchesOff
-from drivers.link.link import CountsDamage, Link
+from drivers.link.link import CountsDamage, Link, MeasuredLink
 from evse_daemon.framework.calls import CallError, Deferred, RejectedError
 from evse_daemon.framework.clock import Timer
+from evse_daemon.framework.measures import Measure
 from evse_daemon.framework.module import FAILURES, Context, Module, ModuleOptions, Provides
 from evse_daemon.framework.rate_limit import RateLimitedLog
 from evse_daemon.interfaces.ac_rcd import AcRcd
 from evse_daemon.interfaces.connector_lock import ConnectorLock
 from evse_daemon.interfaces.evse_board_support import EvseBoardSupport
+from evse_daemon.metrics import names
 from evse_daemon.types.board_support_common import BspEvent
 from evse_daemon.types.evse_board_support import HardwareCapabilities, PowerOnOff
 
@@ -73,6 +77,7 @@ class BoardModule(Module):
         self._limited_log = RateLimitedLog(self.log)
         self._damage = self.link if isinstance(self.link, CountsDamage) else None
         self._damaged = 0
+        self.counts = Counts()
 
     @abstractmethod
     def make_link(self) -> Link:
@@ -96,6 +101,16 @@ class BoardModule(Module):
 
     def tell_meter(self, reading: MeterReading) -> None:
         """Publishes a reading of the board's meter, where it has one."""
+
+    def measures(self) -> Iterator[Measure]:
+        yield from self.counts.measures(self.module_id)
+        yield names.BOARD_LINK_UP.of(self.state.wire, self.module_id)
+        yield names.BOARD_RUNNING.of(self.state.phase == "running", self.module_id)
+        if self.state.board is not None:
+            silent_s = self.clock.now_s() - self.state.heard_s
+            yield names.BOARD_HEARD.of(self.clock.utc().timestamp() - silent_s, self.module_id)
+        if isinstance(self.link, MeasuredLink):
+            yield from self.link.measures(self.module_id)
 
     def init(self) -> None:
         support = self.board_support
@@ -196,17 +211,23 @@ class BoardModule(Module):
         if self._damage is not None and self._damage.damaged != self._damaged:
             self._damaged = self._damage.damaged
             self._feed(state.Damaged())
+        self.counts.received += 1
         try:
             message = self.codec.decode_from_board(data)
         except BadMessageError as error:
+            self.counts.ignored += 1
             self._limited_log.warning("message", "a message of the board was ignored", reason=str(error))
             return
         if isinstance(message, WasReset):
+            self.counts.resets += 1
             self.log.info("the board has started", reason=message.reason)
         self._feed(state.Received(message))
 
     def _feed(self, event: state.Event) -> None:
+        ran = self.state.phase == "running"
         self.state, effects = driver.step(self.state, event, self.clock.now_s(), self._settings)
+        if ran and self.state.phase != "running":
+            self.counts.losses += 1
         for effect in effects:
             self._run(effect)
         self._arm()
@@ -255,11 +276,13 @@ class BoardModule(Module):
                 assert_never(effect)
 
     def _send(self, message: ToBoard) -> None:
+        self.counts.sent += 1
         self.link.send(self.codec.encode_to_board(message))
 
     def _send_rcd(self, command: RcdCommand) -> bool:
         data = self._encoded(command)
         if data is not None:
+            self.counts.sent += 1
             self.link.send(data)
         return data is not None
 

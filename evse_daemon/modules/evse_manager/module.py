@@ -5,13 +5,14 @@ from __future__ import annotations
 import base64
 import random
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any
 
 from evse_daemon.framework.bus import Client
 from evse_daemon.framework.clock import Timer
 from evse_daemon.framework.errors import Error
+from evse_daemon.framework.measures import Measure
 from evse_daemon.framework.module import Context, Module, Provides, Requires, RequiresOptional
 from evse_daemon.interfaces.ac_rcd import AcRcd
 from evse_daemon.interfaces.auth_token_provider import AuthTokenProvider
@@ -33,6 +34,7 @@ from evse_daemon.modules.evse_manager import (
     faults,
     guards,
     latches,
+    measured,
     more_commands,
     random_delay,
     recovery,
@@ -427,6 +429,11 @@ class EvseManager(Module):
 
     def explain(self) -> dict[str, Any]:
         return self.explained.as_json()
+
+    def measures(self) -> Iterable[Measure]:
+        now_s = self.clock.now_s()
+        nodes = {module_id for module_id, _ in self.context.bus.implementations}
+        return measured.measures(self.config, self.state, self.explained.told(now_s), nodes, now_s)
 
     def _new_session_id(self) -> str:
         match self.options.session_id_type:

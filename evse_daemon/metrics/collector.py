@@ -83,7 +83,7 @@ class Collector:
         """
         try:
             encoder, content_type = choose_encoder(accept)
-        except ValueError:  # a version that is none
+        except (TypeError, ValueError):  # a version that is none
             encoder, content_type = choose_encoder("")
         loop = asyncio.get_running_loop()
         async with self._lock:

@@ -30,7 +30,7 @@ WITHIN_S = 10.0
 RETRY_S = 10.0
 """From one attempt to have the port to the next."""
 
-BACKLOG = 16
+BACKLOG = 64
 """Connections that are taken in one turn of the event loop."""
 
 log = structlog.get_logger(__name__)
@@ -73,7 +73,7 @@ class MetricsServer:
         self._page = page
         self._refused = refused
         self._within_s = within_s
-        self._connections: set[asyncio.Task[None]] = set()
+        self._connections: dict[asyncio.Task[None], asyncio.StreamWriter] = {}
         self._seldom = RateLimitedLog(log)
 
     async def run(self) -> None:
@@ -116,7 +116,7 @@ class MetricsServer:
             if len(self._connections) >= MOST_CONNECTIONS:
                 writer.write(_head(HTTPStatus.SERVICE_UNAVAILABLE, "text/plain", 0))
                 return
-            self._connections.add(task)
+            self._connections[task] = writer
             async with asyncio.timeout(self._within_s):
                 served = await self._serve(reader, writer)
         except (OSError, TimeoutError, EOFError):
@@ -124,7 +124,7 @@ class MetricsServer:
         except Exception as error:  # noqa: BLE001 - a mistake here may end nothing
             self._seldom.error("failed", "a request for the metrics failed", exc_info=error)
         finally:
-            self._connections.discard(task)
+            self._connections.pop(task, None)
             writer.transport.abort()
             if not served:
                 self._refused()

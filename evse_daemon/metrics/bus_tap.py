@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, get_args
 
 from evse_daemon.framework.bus import Bus, Implementation
@@ -112,19 +113,15 @@ class BusTap:
 
     # What it tells
 
-    def measures(self) -> Iterator[Measure]:
-        sources = [*self._bus.implementations.values()]
-        for source in sources:
+    def parts(self) -> Iterator[Callable[[], Iterable[Measure]]]:
+        """What it tells, each EVSE for itself: there may be many."""
+        for source in [*self._bus.implementations.values()]:
             if source.interface is EvseManager:
-                yield from self._of_evse(source)
+                yield partial(self._of_evse, source)
             elif source.interface is Auth:
-                for status in STATUSES:
-                    yield names.AUTHORIZATIONS.of(
-                        self._tokens[source.module_id, status], source.module_id, status
-                    )
-        yield from self._errors(sources)
-        for (module_id, error), count in self._failed_calls.items():
-            yield names.CALLS_FAILED.of(count, module_id, error)
+                yield partial(self._of_auth, source.module_id)
+        yield self._errors
+        yield self._calls
 
     def _of_evse(self, source: Implementation[Any]) -> Iterator[Measure]:
         evse, now_s = source.module_id, self._bus.clock.now_s()
@@ -150,10 +147,18 @@ class BusTap:
         if (heard := self._temperatures.get(evse)) is not None and heard.fresh(now_s) and not source.lost:
             yield names.TEMPERATURE.of(heard.value, evse)
 
-    def _errors(self, sources: list[Implementation[Any]]) -> Iterator[Measure]:
+    def _of_auth(self, module_id: str) -> Iterator[Measure]:
+        for status in STATUSES:
+            yield names.AUTHORIZATIONS.of(self._tokens[module_id, status], module_id, status)
+
+    def _calls(self) -> Iterator[Measure]:
+        for (module_id, error), count in self._failed_calls.items():
+            yield names.CALLS_FAILED.of(count, module_id, error)
+
+    def _errors(self) -> Iterator[Measure]:
         active: Counter[tuple[str, str, str]] = Counter(
             (source.module_id, error.type, error.severity)
-            for source in sources
+            for source in self._bus.implementations.values()
             for error in source.errors.active
         )
         for key in sorted({*active, *self._raised}):

@@ -109,7 +109,11 @@ class Collector:
         self._collections += 1
         self._took_s = loop.time() - began_s
         self._take(values, "metrics", self._own)
-        return [*_families(values), *self._lag_families(), *self._process_families()]
+        found = []
+        for metric, samples in values.items():
+            found.append(_family(metric, samples))
+            await asyncio.sleep(0)
+        return [*found, *self._lag_families(), *self._process_families()]
 
     def _parts(self) -> Iterator[Part]:
         """Who tells; a module that has failed for good tells nothing, what it knows is old."""
@@ -117,7 +121,8 @@ class Collector:
         for module_id, module in self._station.modules.items():
             if module_id not in failed:
                 yield module_id, module.measures
-        yield "bus", self.tap.measures
+        for measures in self.tap.parts():
+            yield "bus", measures
         yield "station", self._station.measures
         for name, other in self._others.items():
             yield name, other.measures
@@ -171,13 +176,12 @@ def _clean(measure: Measure) -> tuple[tuple[str, ...], float]:
     return labels, float(measure.value)
 
 
-def _families(values: Values) -> Iterator[Family]:
-    for metric, samples in values.items():
-        kind = CounterMetricFamily if metric.kind == "counter" else GaugeMetricFamily
-        family = kind(metric.name, metric.text, labels=metric.labels)
-        for labels, value in samples.items():
-            family.add_metric(labels, value)
-        yield family
+def _family(metric: Metric, samples: dict[tuple[str, ...], float]) -> Family:
+    kind = CounterMetricFamily if metric.kind == "counter" else GaugeMetricFamily
+    family = kind(metric.name, metric.text, labels=metric.labels)
+    for labels, value in samples.items():
+        family.add_metric(labels, value)
+    return family
 
 
 class _One:

@@ -143,8 +143,6 @@ class MetricsServer:
             writer.write(body[start : start + CHUNK])
             await writer.drain()
         await writer.drain()
-        if status is not HTTPStatus.OK:
-            await _read_away(reader)
         return status is HTTPStatus.OK
 
 
@@ -176,12 +174,6 @@ def _request(head: bytes) -> tuple[str, str]:
         raise BadRequestError(HTTPStatus.METHOD_NOT_ALLOWED, "there is only GET and HEAD")
     fields = [line.partition(":") for line in lines]
     return method, ",".join(value.strip() for name, _, value in fields if name.lower() == "accept")
-
-
-async def _read_away(reader: asyncio.StreamReader) -> None:
-    """Takes what is there already of a request that was refused: unread, it would take our answer back (TCP reset)."""
-    async with asyncio.timeout(0.2):
-        await reader.read(MOST_HEAD)
 
 
 def _head(status: HTTPStatus, content_type: str, length: int) -> bytes:

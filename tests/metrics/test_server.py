@@ -293,7 +293,7 @@ def test_a_host_that_is_not_ours_is_named(host: str) -> None:
 
 def test_the_end_waits_for_no_scraper() -> None:
     async def scenario() -> None:
-        endpoint = Endpoint()
+        endpoint = Endpoint(within_s=60)
         async with endpoint.running():
             reader, writer = await endpoint.connect()
             await until(lambda: endpoint.open == 1)

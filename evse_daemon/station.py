@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
 from functools import partial
 from typing import Any
 
@@ -15,7 +15,9 @@ from evse_daemon.explanation import explanation
 from evse_daemon.framework.bus import Bus, Inbox, InboxOverflowError
 from evse_daemon.framework.calls import CallError, CallIds
 from evse_daemon.framework.clock import Clock
+from evse_daemon.framework.measures import Measure
 from evse_daemon.framework.module import Context, ExternalMqtt, Journal, Module
+from evse_daemon.metrics import names
 
 READY = "ready"
 
@@ -107,9 +109,22 @@ class Station:
 
     def explain(self) -> dict[str, Any]:
         """Why its EVSEs do not charge, or with so little, each for itself (docs/explain.md)."""
-        failed = [module_id for module_id, inbox in self._inboxes.items() if inbox.closed and not self._ended]
         station = self.config.settings.mqtt_everest_prefix.strip("/")
-        return explanation(station, self.modules, failed, self._clock.utc())
+        return explanation(station, self.modules, self.failed, self._clock.utc())
+
+    def measures(self) -> Iterator[Measure]:
+        """See framework.measures: how its modules keep up."""
+        failed = self.failed
+        for module_id, inbox in self._inboxes.items():
+            yield names.INBOX_DEPTH.of(len(inbox), module_id)
+            yield names.INBOX_REFUSED.of(inbox.refused, module_id)
+            yield names.MODULE_FAILED.of(module_id in failed, module_id)
+            yield names.MODULE_EXCEPTIONS.of(self._failures[module_id], module_id)
+
+    @property
+    def failed(self) -> list[str]:
+        """The modules that have failed for good."""
+        return [module_id for module_id, inbox in self._inboxes.items() if inbox.closed and not self._ended]
 
     async def supervise(
         self,

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import ClassVar
 
 from drivers.board import connectors, driver, state
 from drivers.board.connector import Connector
+from drivers.board.counts import Counts
 from drivers.board.gpio import ResetPin
 from drivers.board.messages import (
     BadMessageError,
@@ -19,10 +21,12 @@ from drivers.board.messages import (
     WasReset,
 )
 from drivers.board.switch_off import OFF, SwitchesOff
-from drivers.link.link import CountsDamage, Link
+from drivers.link.link import CountsDamage, Link, MeasuredLink
 from evse_daemon.framework.clock import Timer
+from evse_daemon.framework.measures import Measure
 from evse_daemon.framework.module import FAILURES, Context, Module
 from evse_daemon.framework.rate_limit import RateLimitedLog
+from evse_daemon.metrics import names
 
 
 class BoardShell(Module):
@@ -45,6 +49,7 @@ class BoardShell(Module):
         self._limited_log = RateLimitedLog(self.log)
         self._damage = self.link if isinstance(self.link, CountsDamage) else None
         self._damaged = 0
+        self.counts = Counts()
 
     @abstractmethod
     def make_link(self) -> Link:
@@ -72,6 +77,17 @@ class BoardShell(Module):
     def make_reset_pin(self) -> ResetPin | None:
         """The line that resets the board, where the host has one; raises OSError where it cannot be had."""
         return None
+
+    def measures(self) -> Iterator[Measure]:
+        yield from self.counts.measures(self.module_id)
+        states = [connector.state for connector in self.connectors]
+        yield names.BOARD_LINK_UP.of(any(each.wire for each in states), self.module_id)
+        yield names.BOARD_RUNNING.of(all(each.phase == "running" for each in states), self.module_id)
+        if any(each.board is not None for each in states):
+            silent_s = self.clock.now_s() - max(each.heard_s for each in states)
+            yield names.BOARD_HEARD.of(self.clock.utc().timestamp() - silent_s, self.module_id)
+        if isinstance(self.link, MeasuredLink):
+            yield from self.link.measures(self.module_id)
 
     def init(self) -> None:
         for connector in self.connectors:
@@ -140,6 +156,7 @@ class BoardShell(Module):
             data = self.encode(connector.number, message)
         except UnsupportedMessageError:
             return False
+        self.counts.sent += 1
         self.link.send(data)
         return True
 
@@ -154,12 +171,15 @@ class BoardShell(Module):
         if self._damage is not None and self._damage.damaged != self._damaged:
             self._damaged = self._damage.damaged
             self._feed(None, state.Damaged())
+        self.counts.received += 1
         try:
             number, message = self.decode(data)
         except BadMessageError as error:
+            self.counts.ignored += 1
             self._limited_log.warning("message", "a message of the board was ignored", reason=str(error))
             return
         if isinstance(message, WasReset):
+            self.counts.resets += 1
             self.log.info("the board has started", reason=message.reason)
         indices = [None] if number is None else self._indices(number)
         for index in indices:
@@ -178,7 +198,10 @@ class BoardShell(Module):
 
     def _feed(self, index: int | None, event: state.Event) -> None:
         states = tuple(connector.state for connector in self.connectors)
+        ran = any(each.phase == "running" for each in states)
         states, effects = connectors.step(states, index, event, self.clock.now_s(), self._settings)
+        if ran and not any(each.phase == "running" for each in states):
+            self.counts.losses += 1
         for connector, after in zip(self.connectors, states, strict=True):
             connector.state = after
         for at, effect in effects:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import Annotated
 
@@ -33,8 +34,10 @@ from drivers.infy_power.state import (
 from drivers.infy_power.step import all_off, deadline_s, step
 from drivers.link.can_bus import SILENCE_S, CanBus, CanFilter, CanSettings
 from drivers.link.can_wire import CanFrame, CanWire
+from drivers.link.link import MeasuredLink
 from evse_daemon.framework.calls import Deferred, RejectedError
 from evse_daemon.framework.clock import Timer
+from evse_daemon.framework.measures import Measure
 from evse_daemon.framework.module import Context, Module, ModuleOptions, Provides
 from evse_daemon.framework.rate_limit import RateLimitedLog
 from evse_daemon.interfaces.power_supply_DC import PowerSupplyDC
@@ -147,6 +150,9 @@ class InfyPower(Module):
 
     def refuse_import(self, voltage: float, current: float) -> None:  # noqa: ARG002 - the interface's names
         raise RejectedError("these power modules cannot take power from a car")
+
+    def measures(self) -> Iterable[Measure]:
+        return self.wire.measures(self.module_id) if isinstance(self.wire, MeasuredLink) else ()
 
     # What the bus says comes through the inbox, as everything does.
 

@@ -12,13 +12,15 @@ import errno
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from drivers.link.can_errors import BUS_OFF, BUS_OFF_REASON, ErrorPeriod, describe
 from drivers.link.can_wire import CanFrame, CanListener
+from evse_daemon.framework.measures import Measure
 from evse_daemon.framework.rate_limit import RateLimitedLog
+from evse_daemon.metrics import names
 from evse_daemon.mqtt.backoff import Backoff
 
 try:
@@ -118,6 +120,14 @@ class CanBus:
         self._heard_s = 0.0
         self._error_frames = ErrorPeriod()
         self._refused = ErrorPeriod()
+        self._losses = 0
+        self._errors = 0
+
+    def measures(self, module_id: str) -> Iterator[Measure]:
+        """See link.MeasuredLink."""
+        yield names.CAN_UP.of(self._bus is not None, module_id)
+        yield names.CAN_LOSSES.of(self._losses, module_id)
+        yield names.CAN_ERRORS.of(self._errors, module_id)
 
     async def run(self, listener: CanListener) -> None:
         backoff = Backoff()
@@ -170,6 +180,7 @@ class CanBus:
             listener.bus_up()
             reason = await self._until_lost(lost)
             self._bus = None  # whoever is told sends nothing into it
+            self._losses += 1
             self._log.warning("lost", "the CAN bus is lost", channel=self.settings.channel, reason=reason)
             listener.bus_lost(reason)
             return reason
@@ -259,6 +270,7 @@ class CanBus:
             )
 
     def _error_frame(self, classes: int) -> None:
+        self._errors += 1
         if classes & BUS_OFF:
             self._lose(BUS_OFF_REASON)
         elif self._error_frames.error(asyncio.get_running_loop().time()):

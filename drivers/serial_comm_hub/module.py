@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Literal
 
 from pydantic import Field
@@ -9,6 +10,7 @@ from pydantic import Field
 from drivers.modbus.client import SerialPort
 from drivers.modbus.hub import Hub
 from drivers.modbus.line import Line, Patience
+from evse_daemon.framework.measures import Measure
 from evse_daemon.framework.module import Context, Module, ModuleOptions, Provides, unsupported
 from evse_daemon.interfaces.serial_communication_hub import SerialCommunicationHub
 
@@ -56,6 +58,9 @@ class SerialCommHub(Module):
 
     def init(self) -> None:
         Hub(self.main, self.line, chunk=self._chunk)
+
+    def measures(self) -> Iterator[Measure]:
+        return self.line.measures(self.module_id)
 
     def ready(self) -> None:
         self.spawn("line", self.line.run())

@@ -22,6 +22,7 @@ from evse_daemon.framework import log as logging_setup
 from evse_daemon.framework.bus import Tap
 from evse_daemon.framework.clock import RealClock
 from evse_daemon.framework.module import Journal
+from evse_daemon.metrics.start import metrics_of
 from evse_daemon.mqtt.connections import MqttBroker
 from evse_daemon.mqtt.explain_topic import ExplainTopic
 from evse_daemon.mqtt.gateway import Gateway
@@ -117,6 +118,7 @@ async def run_station(
     gateway.attach_explanation(ExplainTopic(topics, station.bus.clock, station.explain))
     if taps is not None:
         station.bus.taps.extend(taps(station))
+    metrics = metrics_of(station, {"mqtt": gateway, "journal": journal, "systemd": service})
     station.build(gateway.external)
     standalone = None
     begins = asyncio.Event()
@@ -150,11 +152,14 @@ async def run_station(
         gc.collect()
         gc.freeze()
         gc.enable()
-        watched = loop.create_task(supervised(station, service, config.daemon.ready_within_s))
+        watching = [loop.create_task(supervised(station, service, config.daemon.ready_within_s))]
+        if metrics is not None:
+            watching.append(loop.create_task(metrics.run()))
         try:
             await station.supervise(until, at_once, begins)
         finally:
-            watched.cancel()
+            for task in watching:
+                task.cancel()
     finally:
         station.make_safe()
         gateway.begin_shutdown()

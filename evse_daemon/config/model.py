@@ -84,6 +84,14 @@ class BrokerLogin(_Block):
     tls: TlsFiles | None = None
 
 
+class MetricsSettings(_Block):
+    """Where Prometheus reads how the station does (docs/metrics.md)."""
+
+    port: Integer = Field(9464, ge=1, le=65535)
+    host: str = Field("127.0.0.1", min_length=1)
+    """This computer alone; of other addresses check-config warns, as there is no TLS and no login."""
+
+
 class DaemonSettings(_Block):
     """The ``daemon:`` block: what only this daemon can be set to."""
 
@@ -97,6 +105,8 @@ class DaemonSettings(_Block):
     """How long systemd is let wait for EVSEs whose boards have not answered; the daemon counts as started then."""
     external_limits: dict[str, LimitSource] = {}
     """By the id of an EnergyNode, what is expected of whoever sets limits there."""
+    metrics: MetricsSettings | None = None
+    """None: off."""
     broker: BrokerLogin = BrokerLogin()
     state_dir: FilePath | None = None
     """Where the journal and other durable state are kept; the command line decides where none is given."""

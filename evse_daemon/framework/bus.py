@@ -54,11 +54,13 @@ class Tap(Protocol):
 class Inbox:
     """What one module has yet to handle, in the order in which it arrived; of telemetry only the latest."""
 
-    __slots__ = ("_bus", "_latest", "_queue", "_ready", "closed", "module_id")
+    __slots__ = ("_bus", "_latest", "_queue", "_ready", "closed", "module_id", "refused")
 
     def __init__(self, bus: Bus, module_id: str) -> None:
         self.module_id = module_id
         self.closed = False
+        self.refused = 0
+        """Items that found it full."""
         self._bus = bus
         self._queue: deque[list[Any]] = deque()
         self._latest: dict[Hashable, list[Any]] = {}
@@ -69,6 +71,7 @@ class Inbox:
         if self.closed:
             return
         if len(self._queue) >= INBOX_LIMIT:
+            self.refused += 1
             self._bus.fail(
                 self.module_id, InboxOverflowError(f"{self.module_id} is {INBOX_LIMIT} messages behind")
             )

@@ -26,6 +26,7 @@ from evse_daemon.framework.clock import Clock, Timer
 from evse_daemon.framework.errors import Mapping
 from evse_daemon.framework.interface import Interface
 from evse_daemon.framework.limit_source import LimitSource
+from evse_daemon.framework.measures import Measure
 
 I = TypeVar("I", bound=Interface)  # noqa: E741 - stands for Interface
 
@@ -254,6 +255,10 @@ class Module:
     def explain(self) -> dict[str, Any] | None:
         """Why this module charges no car, or with so little (docs/explain.md); None: that is not its business."""
         return None
+
+    def measures(self) -> Iterable[Measure]:
+        """What it tells a scrape (docs/metrics.md), by evse_daemon/metrics/names.py; called where metrics are on."""
+        return ()
 
     def end(self, done: Callable[[], None]) -> None:
         """The process is told to end: bring to its end what must not be cut off, begin nothing new, then call ``done``.

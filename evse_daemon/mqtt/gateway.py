@@ -19,7 +19,7 @@ is a tap of the bus. A station uses it so:
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from enum import Enum, auto
 from functools import partial
 from typing import Any, Protocol
@@ -30,6 +30,8 @@ from evse_daemon.framework.bus import Bus, Implementation
 from evse_daemon.framework.calls import Call, CallError
 from evse_daemon.framework.errors import Error
 from evse_daemon.framework.interface import Kind, Var
+from evse_daemon.framework.measures import Measure
+from evse_daemon.metrics import names
 from evse_daemon.mqtt.client import BrokerUnreachable, Inbound, Will
 from evse_daemon.mqtt.connections import Broker, Connection
 from evse_daemon.mqtt.dialects import DIALECTS, Delivery, DialectName, Documented, to_json
@@ -116,6 +118,7 @@ class Gateway:
         self._peers: Peers | None = None
         self._explain: ExplainTopic | None = None
         self._connections = 0
+        self._hearings = 0
         self._told_online = False
         self._sender = Sender(self._connected)
         self._calls = RemoteCalls(bus, topics, self._dialect, self._sender, self._closed, now)
@@ -137,6 +140,20 @@ class Gateway:
     def dropped(self) -> int:
         """Messages given up because too many waited."""
         return self._sender.dropped
+
+    def measures(self) -> Iterator[Measure]:
+        """See framework.measures."""
+        for name, connection, made in (
+            ("publisher", self._sender, self._connections),
+            ("subscriber", self._subscriber, self._hearings),
+        ):
+            yield names.MQTT_CONNECTED.of(connection is not None and connection.connected, name)
+            yield names.MQTT_RECONNECTS.of(max(0, made - 1), name)
+        yield from self._sender.measures()
+        yield names.CALLS_IN_FLIGHT.of(self._calls.in_progress)
+        yield names.CALLS_TAKEN.of(self._calls.taken)
+        for reason, count in self._calls.refused.items():
+            yield names.CALLS_REFUSED.of(count, reason)
 
     # Lifecycle
 
@@ -358,6 +375,7 @@ class Gateway:
     def _hearing(self, connected: bool) -> None:
         """The subscribing connection is made, or lost."""
         if connected:
+            self._hearings += 1
             self._say_online()
 
     def _say_online(self) -> None:

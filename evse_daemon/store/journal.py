@@ -8,12 +8,16 @@ import json
 import queue
 import sqlite3
 import threading
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import structlog
 
+from evse_daemon.framework.measures import Measure
+from evse_daemon.metrics import names
 from evse_daemon.store.database import open_for_reading, open_for_writing, primary_code
 from evse_daemon.store.record import (
     METER_VALUE,
@@ -46,6 +50,25 @@ _Work = Callable[[sqlite3.Connection], None]
 log = structlog.get_logger(__name__)
 
 
+@dataclass(slots=True)
+class Counts:
+    """What the writer's thread has done since the start; written by it alone."""
+
+    commits: int = 0
+    failures: int = 0
+    commit_s: float = 0.0
+    longest_s: float = 0.0
+
+    def add(self, took_s: float, problem: str | None) -> None:
+        """A record was committed, or was not."""
+        self.longest_s = max(self.longest_s, took_s)
+        if problem is None:
+            self.commits += 1
+            self.commit_s += took_s
+        else:
+            self.failures += 1
+
+
 class SqliteJournal:
     """The journal of one station.
 
@@ -62,6 +85,7 @@ class SqliteJournal:
         self._loop = loop
         self._queue: queue.SimpleQueue[tuple[_Work | str, Done, bool] | None] = queue.SimpleQueue()
         self._closed = False
+        self._counts = Counts()
         self._connection: sqlite3.Connection | None = None
         # At once, so that a module which reads while it starts finds the schema, and a damaged file is found now.
         self.problem = self._commit(lambda _: None)
@@ -173,6 +197,15 @@ class SqliteJournal:
         )
         return [Record(evse, number, kind, json.loads(payload)) for number, kind, payload in rows]
 
+    def measures(self) -> Iterator[Measure]:
+        """See framework.measures; the writer's thread may count on meanwhile."""
+        counts = self._counts
+        yield names.JOURNAL_QUEUE.of(self._queue.qsize())
+        yield names.JOURNAL_COMMITS.of(counts.commits)
+        yield names.JOURNAL_FAILURES.of(counts.failures)
+        yield names.JOURNAL_SECONDS.of(counts.commit_s)
+        yield names.JOURNAL_LONGEST.of(counts.longest_s)
+
     def close(self, timeout_s: float = CLOSE_TIMEOUT_S) -> bool:
         """Commits what waits and closes the file; False where the disk did not answer in time.
 
@@ -217,7 +250,10 @@ class SqliteJournal:
     def _write_all(self) -> None:
         while (item := self._queue.get()) is not None:
             work, done, durable = item
-            self._answer(done, work if isinstance(work, str) else self._commit(work, durable=durable))
+            began_s = time.monotonic()
+            problem = work if isinstance(work, str) else self._commit(work, durable=durable)
+            self._counts.add(time.monotonic() - began_s, problem)
+            self._answer(done, problem)
         self._drop_connection()
 
     def _commit(self, work: _Work, *, durable: bool = True) -> str | None:

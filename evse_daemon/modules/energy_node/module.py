@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Iterator
 from functools import partial
 from typing import Annotated
 
 from pydantic import Field
 
+from evse_daemon.framework.measures import Measure
 from evse_daemon.framework.module import (
     Context,
     Module,
@@ -20,9 +22,10 @@ from evse_daemon.interfaces.energy import Energy
 from evse_daemon.interfaces.energy_price_information import EnergyPriceInformation
 from evse_daemon.interfaces.external_energy_limits import ExternalEnergyLimits
 from evse_daemon.interfaces.powermeter import Powermeter as PowermeterInterface
+from evse_daemon.metrics import names
 from evse_daemon.modules.energy_manager import problems
 from evse_daemon.modules.energy_manager.problems import Problem
-from evse_daemon.modules.energy_node import external
+from evse_daemon.modules.energy_node import external, measured
 from evse_daemon.modules.energy_node.children import STALE_S, Children
 from evse_daemon.modules.energy_node.prices import with_prices
 from evse_daemon.modules.energy_node.request import Fuse, Schedules, flow_request, schedules
@@ -133,6 +136,16 @@ class EnergyNode(Module):
             self.log.error(problem.name, node=problem.node, what=problem.what, remedy=problem.remedy)
         for problem in over:
             self.log.info("over", problem=problem.name, node=problem.node)
+
+    def measures(self) -> Iterator[Measure]:
+        request = self.energy_grid.last_values.get(Energy.energy_flow_request.name)
+        if request is not None:
+            yield from measured.limits(self._fuse, request, self.clock.utc())
+        if self.context.limit_source is not None:
+            yield names.NODE_SILENT.of(self._silent, self.module_id)
+        if self._received is not None:
+            age_s = self.clock.now_s() - self._received.at_s
+            yield names.NODE_HEARD.of(self.clock.utc().timestamp() - age_s, self.module_id)
 
     def _renew(self) -> None:
         self._schedules = None

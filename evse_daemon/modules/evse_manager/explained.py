@@ -50,8 +50,15 @@ class Explained:
         """The explanation of now; times are absolute, currents in A per phase."""
         evse = self._evse
         now_s, utc = evse.clock.now_s(), evse.clock.utc()
+        found = explain(evse.config, evse.state, self.told(now_s), now_s)
+        self._follow(found, now_s)
+        return self._json(found, now_s, utc)
+
+    def told(self, now_s: float) -> Told:
+        """What the module knows beside the kernel's state."""
+        evse = self._evse
         drawn_a, drawn_at_s = self._drawn
-        told = Told(
+        return Told(
             enforced=self._enforced,
             enforced_at_s=self._enforced_at_s,
             local=self._sliders.limits,
@@ -60,9 +67,6 @@ class Explained:
             drawn_a=drawn_a if now_s - drawn_at_s < READING_STALE_S else None,
             failed=evse.kernel_failed,
         )
-        found = explain(evse.config, evse.state, told, now_s)
-        self._follow(found, now_s)
-        return self._json(found, now_s, utc)
 
     def _follow(self, found: Explanation, now_s: float) -> None:
         keys: list[Key] = [("block", block.kind, block.source) for block in found.blocks]

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import base64
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any
 
 from evse_daemon.framework.clock import Timer
+from evse_daemon.framework.measures import Measure
 from evse_daemon.framework.module import Context
 from evse_daemon.interfaces.evse_manager import EvseManager as EvseManagerInterface
 from evse_daemon.modules.evse_manager import (
@@ -18,6 +19,7 @@ from evse_daemon.modules.evse_manager import (
     events,
     faults,
     latches,
+    measured,
     more_commands,
     random_delay,
     recovery,
@@ -251,6 +253,11 @@ class EvseManager(EvseShell):
 
     def explain(self) -> dict[str, Any]:
         return self.explained.as_json()
+
+    def measures(self) -> Iterable[Measure]:
+        now_s = self.clock.now_s()
+        nodes = {module_id for module_id, _ in self.context.bus.implementations}
+        return measured.measures(self.config, self.state, self.explained.told(now_s), nodes, now_s)
 
     def _new_session_id(self) -> str:
         match self.options.session_id_type:

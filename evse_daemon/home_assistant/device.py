@@ -36,7 +36,10 @@ ENABLE_PRIORITY = 100
 
 QOS = 1
 
+MOST_PHASES = 3
+
 Component = dict[str, Any]
+Components = dict[str, Component]
 
 
 def device(
@@ -51,10 +54,17 @@ def device(
         commands: also what changes something.
     """
     identifier = f"evse_daemon/{topics.name}/{evse.module_id}"
-    entities = _Entities(evse, topics, capabilities)
-    components = dict(entities.readings())
-    if commands:
-        components.update(entities.commands())
+    most_a, phases = BEFORE_THE_BOARD_HAS_TOLD
+    if capabilities is not None:
+        most_a, phases = capabilities.max_current_A_import, capabilities.max_phase_count_import
+    entities = _Entities(evse.module_id, topics)
+    components = entities.readings()
+    components |= _if(evse.metered, entities.of_the_meter())
+    for number in range(1, MOST_PHASES + 1):
+        components |= _if(evse.metered and number <= phases, entities.of_a_phase(number))
+    components |= _if(commands, entities.commands())
+    limit = entities.limit(evse.limited_at or "", most_a)
+    components |= _if(commands and evse.limited_at is not None, limit)
     return {
         "device": {
             "identifiers": [identifier],
@@ -69,26 +79,34 @@ def device(
         "payload_not_available": "offline",
         "qos": QOS,
         "components": {
-            key: {**component, "unique_id": f"{identifier}/{key}"} for key, component in components.items()
+            key: {**component, "unique_id": f"{identifier}/{key}"} if len(component) > 1 else component
+            for key, component in components.items()
         },
     }
+
+
+def _if(there: bool, components: Components) -> Components:
+    """Entities that there are; or what removes them where Home Assistant knows them from before.
+
+    One that is left out of the payload stays: to remove it takes its platform alone
+    (https://www.home-assistant.io/integrations/mqtt/#device-discovery-payload).
+    """
+    if there:
+        return components
+    return {key: {"platform": component["platform"]} for key, component in components.items()}
 
 
 class _Entities:
     """The entities of one EVSE, by a key that never changes."""
 
-    def __init__(self, evse: Evse, topics: Topics, capabilities: HardwareCapabilities | None) -> None:
+    def __init__(self, evse: str, topics: Topics) -> None:
         self._evse = evse
         self._topics = topics
-        self._most_a, self._phases = BEFORE_THE_BOARD_HAS_TOLD
-        if capabilities is not None:
-            self._most_a = capabilities.max_current_A_import
-            self._phases = capabilities.max_phase_count_import
 
-    def readings(self) -> dict[str, Component]:
+    def readings(self) -> Components:
         """What is shown."""
         problems = "e.blocks | selectattr('kind', 'in', ['error', 'failed']) | list"
-        found = {
+        return {
             "state": self._said(
                 "sensor", "State", "session_info", value("state"), device_class="enum", options=STATES
             ),
@@ -126,29 +144,30 @@ class _Entities:
                 "Temperature", "telemetry", ("temperature",), "°C", entity_category="diagnostic"
             ),
         }
-        return {**found, **self._metered()} if self._evse.metered else found
 
-    def _metered(self) -> dict[str, Component]:
+    def of_the_meter(self) -> Components:
+        """What all phases together take."""
         # The meter's own counter: it has no value before the first reading, and what it had last is still true when
         # the meter is lost.
-        found = {
+        return {
             "power": self._measured("Power", "powermeter", ("power_W", "total"), "W"),
             "energy": self._counted("Energy", "powermeter", ("energy_Wh_import", "total")),
             "session_energy": self._counted("Session energy", "session_info", ("charged_energy_wh",)),
         }
-        for number in range(1, self._phases + 1):
-            phase = f"L{number}"
-            found[f"current_l{number}"] = self._measured(
-                f"Current {phase}", "powermeter", ("current_A", phase), "A"
-            )
-            found[f"voltage_l{number}"] = self._measured(
-                f"Voltage {phase}", "powermeter", ("voltage_V", phase), "V", entity_category="diagnostic"
-            )
-        return found
 
-    def commands(self) -> dict[str, Component]:
+    def of_a_phase(self, number: int) -> Components:
+        """What a phase takes."""
+        phase = f"L{number}"
+        return {
+            f"current_l{number}": self._measured(f"Current {phase}", "powermeter", ("current_A", phase), "A"),
+            f"voltage_l{number}": self._measured(
+                f"Voltage {phase}", "powermeter", ("voltage_V", phase), "V", entity_category="diagnostic"
+            ),
+        }
+
+    def commands(self) -> Components:
         """What changes something; nothing here can clear an error that waits for the service."""
-        found = {
+        return {
             "enabled": {
                 "platform": "switch",
                 "name": "Enabled",
@@ -174,28 +193,27 @@ class _Entities:
                 enabled_by_default=False,
             ),
         }
-        node = self._evse.limited_at
-        return {**found, "current_limit": self._limit(node)} if node is not None else found
 
-    def _limit(self, node: str) -> Component:
-        """A node of the energy tree says what was set, or that its source is silent; else the hardware limits.
+    def limit(self, node: str, most_a: float) -> Components:
+        """The limit of the public API; a node of the energy tree says what was set, or that nobody does so any more.
 
         From 0, which stops: a value out of the range that somebody else has set would be refused, and an old one shown.
         """
         sources = [f"{node}: API_module", f"{node}/SafeCurrent"]
         limits = f"e.limits | selectattr('source', 'in', {sources}) | map(attribute='current_A') | list"
-        return self._explained(
+        number = self._explained(
             "number",
             "Current limit",
-            f"({limits} + [{self._most_a:g}]) | min",
+            f"({limits} + [{most_a:g}]) | min",
             command_topic=self._command("set_limit_amps"),
             min=0,
-            max=self._most_a,
+            max=most_a,
             step=1,
             mode="slider",
             device_class="current",
             unit_of_measurement="A",
         )
+        return {"current_limit": number}
 
     def _said(self, platform: str, name: str, variable: str, template: str, **more: Any) -> Component:
         """By the public API each second."""
@@ -236,7 +254,7 @@ class _Entities:
         self, platform: str, name: str, expression: str, *, attributes: str = "", **more: Any
     ) -> Component:
         """By the station's explanation: retained, and renewed each RENEWED_S."""
-        evse, topic = self._evse.module_id, self._topics.explain
+        evse, topic = self._evse, self._topics.explain
         component = {
             "platform": platform,
             "name": name,
@@ -261,10 +279,10 @@ class _Entities:
         }
 
     def _topic(self, variable: str) -> str:
-        return self._topics.external_prefix + api_var(self._evse.module_id, variable)
+        return self._topics.external_prefix + api_var(self._evse, variable)
 
     def _command(self, name: str) -> str:
-        return self._topics.external_prefix + api_command(self._evse.module_id, name)
+        return self._topics.external_prefix + api_command(self._evse, name)
 
 
 _CURRENT = {"device_class": "current", "unit_of_measurement": "A", "state_class": "measurement"}

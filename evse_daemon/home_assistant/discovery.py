@@ -21,12 +21,13 @@ from evse_daemon.framework.bus import Bus
 from evse_daemon.framework.rate_limit import RateLimitedLog
 from evse_daemon.home_assistant.device import device
 from evse_daemon.home_assistant.evses import Evse, evses
+from evse_daemon.home_assistant.ids import ANY, device_topic
 from evse_daemon.interfaces.evse_manager import EvseManager
 from evse_daemon.mqtt.client import Inbound
 from evse_daemon.mqtt.dialects import Delivery, to_json
 from evse_daemon.mqtt.outbox import already
 from evse_daemon.mqtt.sender import Sender
-from evse_daemon.mqtt.topics import Topics, home_assistant_device, home_assistant_status
+from evse_daemon.mqtt.topics import Topics, home_assistant_status
 from evse_daemon.types.evse_board_support import HardwareCapabilities
 
 PACE_S = 1.0
@@ -51,7 +52,7 @@ log = structlog.get_logger(__name__)
 def discovery(config: RunConfig, topics: Topics, bus: Bus) -> Discovery:
     """As the configuration wants it; switched off it only removes what was announced before."""
     wanted = config.daemon.home_assistant
-    announced = evses(config) if wanted.enabled else ()
+    announced = evses(config.modules) if wanted.enabled else ()
     return Discovery(topics, bus, announced, wanted.discovery_prefix, commands=wanted.commands)
 
 
@@ -96,7 +97,7 @@ class Discovery:
 
     def leftovers(self) -> tuple[str, ...]:
         """A filter of what any run of this station has announced, under whichever discovery prefix."""
-        return (home_assistant_device("+", self._topics.name, "+"),)
+        return (device_topic(ANY, self._topics.name, ANY),)
 
     def kept(self) -> frozenset[str]:
         """The topics of those that are announced still."""
@@ -155,4 +156,4 @@ class Discovery:
         self._sender.newest(topic, already(to_json(payload)), DELIVERY)
 
     def _topic(self, evse: Evse) -> str:
-        return home_assistant_device(self._prefix, self._topics.name, evse.module_id)
+        return device_topic(self._prefix, self._topics.name, evse.module_id)

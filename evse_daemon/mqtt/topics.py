@@ -6,7 +6,6 @@ other programs (everest_api, everest_external) are given without the external pr
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from typing import Literal
 
@@ -236,20 +235,14 @@ def external_of_board(board: str, name: str) -> str:
     return f"/external/{board}/powermeter/{name}"
 
 
-# Home Assistant's MQTT discovery: `{prefix}/device/{node_id}/{object_id}/config`, the latter two of letters, digits,
-# `_` and `-` (its components/mqtt/discovery.py, TOPIC_MATCHER). One node is one station, one object one EVSE.
+# Home Assistant's MQTT discovery (its components/mqtt/discovery.py, TOPIC_MATCHER).
 
 
-def home_assistant_device(discovery_prefix: str, station: str, evse: str) -> str:
-    """Where a device is announced; ``+`` as prefix or EVSE makes a filter."""
-    return f"{discovery_prefix}/device/evse_daemon-{_discovery_id(station)}/{_discovery_id(evse)}/config"
+def home_assistant_device(discovery_prefix: str, node_id: str, object_id: str) -> str:
+    """Where a device is announced; the two ids are of letters, digits, ``_`` and ``-``. ``+`` makes a filter."""
+    return f"{discovery_prefix}/device/{node_id}/{object_id}/config"
 
 
 def home_assistant_status(discovery_prefix: str) -> str:
     """Where Home Assistant says that it has come: its birth message."""
     return f"{discovery_prefix}/status"
-
-
-def _discovery_id(name: str) -> str:
-    """No two names have the same: what may not stand there, and `-`, becomes `-` and its number and `-`."""
-    return name if name == "+" else re.sub(r"[^A-Za-z0-9_]", lambda found: f"-{ord(found[0]):x}-", name)

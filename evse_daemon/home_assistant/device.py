@@ -174,8 +174,8 @@ class _Entities:
                 "icon": "mdi:ev-station",
                 "state_topic": self._topic("session_info"),
                 # Enabled is also what nobody has a wish about: Unassigned.
-                "value_template": "{{ ('OFF' if value_json.active_enable_disable_source.state == 'Disable' "
-                "else 'ON') if value_json is defined and value_json.state != 'Unknown' else none }}",
+                "value_template": f"{{% if value_json is mapping and {_SOURCE} is mapping and value_json.state != 'Unknown' %}}"
+                f"{{{{ 'OFF' if {_SOURCE}.state == 'Disable' else 'ON' }}}}{{% else %}}None{{% endif %}}",
                 "state_on": "ON",
                 "state_off": "OFF",
                 "command_topic": self._command("enable_disable"),
@@ -288,6 +288,7 @@ class _Entities:
 _CURRENT = {"device_class": "current", "unit_of_measurement": "A", "state_class": "measurement"}
 
 
+_SOURCE = "value_json.active_enable_disable_source"
 _DEVICE_CLASSES = {"W": "power", "A": "current", "V": "voltage", "°C": "temperature"}
 
 

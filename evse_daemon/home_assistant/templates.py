@@ -1,7 +1,7 @@
 """The templates by which Home Assistant takes values out of our payloads: Jinja2, without its own extensions.
 
 What is not there becomes ``None``, which Home Assistant shows as unknown (its components/mqtt: PAYLOAD_NONE). A payload
-that is no JSON, such as the empty one that clears a retained topic, leaves ``value_json`` undefined.
+that is no JSON, such as the empty one that clears a retained topic, leaves ``value_json`` undefined, which is no mapping.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ STATE_LENGTH = 255
 
 def value(*path: str, per: int = 1) -> str:
     """A number or text somewhere in an object, divided by ``per``."""
-    found = "value_json"
-    guards = ["value_json is defined"]
+    found, guards = "value_json", []
     for key in path:
+        guards.append(f"{found} is mapping")
         found += f".{key}"
-        guards.append(f"{found} is defined")
+    guards.append(f"{found} is defined")
     shown = found if per == 1 else f"({found} / {per}) | round(3)"
     return f"{{{{ ({shown}) if {' and '.join(guards)} else none }}}}"
 
@@ -37,6 +37,6 @@ def on_off(condition: str) -> str:
 
 
 def _selected(evse: str) -> str:
-    every = "(value_json.evses if value_json is defined and value_json.evses is defined else [])"
+    every = "(value_json.evses if value_json is mapping and value_json.evses is defined else [])"
     found = f"{{% set found = {every} | selectattr('evse', 'eq', '{evse}') | list %}}"
     return found + "{% set e = found[0] if found else none %}"

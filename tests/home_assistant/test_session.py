@@ -7,7 +7,8 @@ import json
 import pytest
 
 from evse_daemon.mqtt.topics import api_command, carsim_command, carsim_error
-from tests.home_assistant.world import TWO, World, configuration
+from tests.home_assistant.world import World, configuration
+from tests.modules.evse_manager.test_two_evses import own_configuration
 from tests.support.home_assistant import UNAVAILABLE, UNKNOWN
 
 BUTTONS = {"pause", "resume", "stop", "unlock"}
@@ -42,9 +43,9 @@ def test_a_session(world: World) -> None:
     assert float(before["voltage_l1"]) == pytest.approx(230, abs=15)
     assert float(before["offered_current"]) == pytest.approx(32, abs=0.1)
     assert world.device.attributes["reason"]["sentence"].startswith("Charging with up to 32.0 A on 3 phases")
-    world.advance(600)
+    world.advance(120)
     after = world.states()
-    charged_kwh = float(after["power"]) * 600 / 3.6e6
+    charged_kwh = float(after["power"]) * 120 / 3.6e6
     for counter in ("energy", "session_energy"):
         assert float(after[counter]) - float(before[counter]) == pytest.approx(charged_kwh, rel=0.05)
     total = float(after["energy"])
@@ -126,6 +127,19 @@ def test_a_fault_is_a_state_and_makes_nothing_unavailable(world: World) -> None:
     assert world.device.attributes["problem"]["errors"] == []
 
 
+def test_a_meter_that_falls_silent_leaves_no_old_power_and_the_energy_that_it_counted(world: World) -> None:
+    world.plug_in()
+    counted = world.states()["energy"]
+    meter = world.virtual.station.modules["yeti_driver"].implementations["powermeter"]
+    meter.publish = lambda *_: None  # type: ignore[method-assign]
+    world.advance(21)
+    states = world.states()
+    measured = {"power", *(f"{what}_l{phase}" for what in ("current", "voltage") for phase in (1, 2, 3))}
+    assert {key for key, state in states.items() if state == UNAVAILABLE} == measured
+    assert float(states["energy"]) >= float(counted) > 0
+    assert states["problem"] == "on"
+
+
 def test_an_evse_whose_logic_has_failed_for_good_says_so(world: World) -> None:
     station = world.virtual.station
     for _ in range(10):
@@ -152,8 +166,8 @@ def test_a_daemon_that_is_gone_makes_everything_unavailable(world: World) -> Non
     assert set(world.states().values()) == {UNAVAILABLE}
 
 
-def test_each_of_two_evses_is_a_device_that_shows_its_own(world: World) -> None:
-    two = World(configuration(TWO))
+def test_each_of_two_evses_is_a_device_that_shows_its_own() -> None:
+    two = World(configuration(own_configuration()))
     two.advance(5)
     first, second = two.devices.values()
     assert first.config["device"]["identifiers"] != second.config["device"]["identifiers"]

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import simulators
-from evse_daemon.config import load
+from evse_daemon.config import load_text
 from evse_daemon.config.model import HomeAssistantSettings, RunConfig
 from evse_daemon.home_assistant.discovery import discovery
 from evse_daemon.mqtt.dialects import Delivery
@@ -18,13 +18,12 @@ from tests.support.home_assistant import Device
 from tests.support.virtual_station import VirtualStation
 
 CONFIG = Path(simulators.__file__).with_name("config-sim.yaml")
-TWO = Path(__file__).parents[2] / "config" / "config-two-evses.yaml"
 CAR = "sleep 1;iec_wait_pwr_ready;sleep 1;draw_power_regulated 16,3;sleep 100000"
 
 
-def configuration(file: Path = CONFIG, environ: Mapping[str, str] | None = None, **how: Any) -> RunConfig:
-    """An example with Home Assistant switched on, unless ``how`` says otherwise."""
-    config = load(file, environ or {})
+def configuration(text: str = "", environ: Mapping[str, str] | None = None, **how: Any) -> RunConfig:
+    """The simulator's, or another, with Home Assistant switched on, unless ``how`` says otherwise."""
+    config = load_text(text or CONFIG.read_text("utf-8"), environ)
     settings = HomeAssistantSettings(**{"enabled": True, **how})
     return replace(config, daemon=config.daemon.model_copy(update={"home_assistant": settings}))
 
@@ -58,9 +57,9 @@ class World:
         if topic in self.discovery.kept():
             assert delivery.retain
             self.announced.append(topic)
-            self.devices[topic] = Device(payload)
+            self.devices[topic] = Device(payload, self.virtual.clock.now_s)
             self.devices[topic].hear(self.topics.status, "online")
-        self.virtual.rows.append({"topic": topic, "payload": payload})
+        self.virtual.rows.append({"t": self.virtual.clock.now_s(), "topic": topic, "payload": payload})
 
     @property
     def device(self) -> Device:
@@ -75,7 +74,7 @@ class World:
         for row in rows:
             for device in self.devices.values():
                 if row["topic"] in device.topics:
-                    device.hear(row["topic"], row["payload"])
+                    device.hear(row["topic"], row["payload"], row["t"])
 
     def press(self, key: str, value: object = "") -> None:
         """Somebody uses a switch, a number or a button; a second passes."""

@@ -1,12 +1,17 @@
 """Home Assistant as far as it concerns a device: what it makes of an announcement and of the messages after it.
 
 Rendering, the special payloads and what is shown follow its components/mqtt (2025.4): sensor.py, binary_sensor.py,
-switch.py, number.py, discovery.py. Expiry is not kept here.
+switch.py, number.py, discovery.py.
 """
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import json
+import math
+import time
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -19,11 +24,15 @@ class Device:
 
     Args:
         payload: the announcement.
+        now_s: monotonic seconds, by which values expire.
     """
 
-    def __init__(self, payload: str) -> None:
+    def __init__(self, payload: str, now_s: Callable[[], float] = time.monotonic) -> None:
+        self._now_s = now_s
+        self._heard_s: dict[str, float] = {}
         jinja2 = pytest.importorskip("jinja2", reason="NOT TESTED: jinja2 is not installed")
-        self._environment = jinja2.Environment(undefined=jinja2.StrictUndefined)
+        environment = jinja2.Environment(undefined=jinja2.StrictUndefined)
+        self._compiled = functools.cache(environment.from_string)
         self.config = json.loads(payload)
         self.entities: dict[str, dict[str, Any]] = {
             key: component for key, component in self.config["components"].items() if len(component) > 1
@@ -39,8 +48,8 @@ class Device:
         found = {entity[name] for entity in self.entities.values() for name in names if name in entity}
         return found | {self.config["availability_topic"]}
 
-    def hear(self, topic: str, payload: str) -> None:
-        """A message on one of the topics."""
+    def hear(self, topic: str, payload: str, at_s: float | None = None) -> None:
+        """A message on one of the topics, heard now or a while ago."""
         if topic == self.config["availability_topic"]:
             self.available = {
                 self.config["payload_available"]: True,
@@ -48,6 +57,7 @@ class Device:
             }.get(payload, self.available)
         for key, entity in self.entities.items():
             if entity.get("state_topic") == topic:
+                self._heard_s[key] = self._now_s() if at_s is None else at_s
                 self._take(key, entity, self.render(entity["value_template"], payload))
             if entity.get("json_attributes_topic") == topic:
                 self.attributes[key] = json.loads(self.render(entity["json_attributes_template"], payload))
@@ -55,7 +65,14 @@ class Device:
 
     def state(self, key: str) -> str:
         """What is shown."""
-        return str(self._states.get(key, UNKNOWN)) if self.available else UNAVAILABLE
+        left_s = (
+            self.entities[key].get("expire_after", math.inf)
+            - self._now_s()
+            + self._heard_s.get(key, -math.inf)
+        )
+        if not self.available or ("expire_after" in self.entities[key] and left_s <= 0):
+            return UNAVAILABLE
+        return str(self._states.get(key, UNKNOWN))
 
     def command(self, key: str, value: object = "") -> tuple[str, str]:
         """Topic and payload of what a switch (on, off), a number or a button does."""
@@ -72,11 +89,9 @@ class Device:
     def render(self, template: str, payload: str) -> str:
         """A template over a payload; what is undefined in it is a mistake, as Home Assistant's log would tell."""
         values: dict[str, Any] = {"value": payload}
-        try:
+        with contextlib.suppress(ValueError):
             values["value_json"] = json.loads(payload)
-        except ValueError:
-            pass
-        return str(self._environment.from_string(template).render(values))
+        return str(self._compiled(template).render(values))
 
     def _take(self, key: str, entity: dict[str, Any], text: str) -> None:
         if text == "None":

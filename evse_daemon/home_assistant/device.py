@@ -116,11 +116,11 @@ class _Entities:
                 f"e.sentence[:{STATE_LENGTH}]",
                 attributes="{'sentence': e.sentence, 'reasons': e.blocks | map(attribute='text') | list}",
             ),
-            # A board that is switched off tells nothing of a car.
+            # A board that is switched off tells nothing of a car, nor does an EVSE that has failed or not begun.
             "car_connected": self._explained(
                 "binary_sensor",
                 "Car connected",
-                "none if e.state in ('Starting', 'Disabled', 'Failed') else "
+                "none if e.state in ('Starting', 'Disabled') or 'failed' in e.blocks | map(attribute='kind') else "
                 + on_off("e.blocks | selectattr('kind', 'eq', 'no_car') | list | length == 0"),
                 device_class="plug",
             ),

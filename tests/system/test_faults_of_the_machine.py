@@ -105,6 +105,26 @@ def test_a_state_folder_that_cannot_be_made_ends_it_with_a_sentence(
     assert "Traceback" not in daemon.err
 
 
+def test_a_second_daemon_on_the_same_state_is_refused_and_one_after_a_kill_is_not(
+    mosquitto: Mosquitto, start: Start, tmp_path: Path
+) -> None:
+    with Client(mosquitto.port, "#") as client:
+        first = start(run(tmp_path, mosquitto))
+        client.wait_event("Enabled", timeout_s=START_S)
+        second = start(run(tmp_path, mosquitto))
+        assert second.ended() == 1
+        assert second.err.startswith(f"{tmp_path / 'state'} is in use by another daemon (evse-daemon, pid ")
+        assert f"pid {first.process.pid})" in second.err
+        assert "Traceback" not in second.err
+        client.publish(CARSIM, SHORT)
+        client.wait_event("SessionFinished", timeout_s=30)
+        assert client.events() == WHOLE, "the first has noticed nothing"
+        first.kill()
+        mark = client.mark()
+        start(run(tmp_path, mosquitto))
+        client.wait_event("Enabled", since=mark, timeout_s=START_S)
+
+
 IN_1970 = """
 import datetime as dt, sys, time
 from evse_daemon.framework import clock

@@ -49,7 +49,7 @@ class GpioLine:
     ) -> None:
         self._ioctl = ioctl
         request = bytearray(_request(line, active_low=active_low))
-        descriptor = os.open(chip if chip.startswith("/") else f"/dev/{chip}", os.O_RDWR | os.O_CLOEXEC)
+        descriptor = os.open(chip_path(chip), os.O_RDWR | os.O_CLOEXEC)
         try:
             ioctl(descriptor, _GET_LINE, request)
         finally:
@@ -58,6 +58,11 @@ class GpioLine:
 
     def hold(self, held: bool) -> None:
         self._ioctl(self._descriptor, _SET_VALUES, bytearray(_VALUES.pack(int(held), 1)))
+
+
+def chip_path(chip: str) -> str:
+    """The device of a chip that is given by its name or its path."""
+    return chip if chip.startswith("/") else f"/dev/{chip}"
 
 
 def _request(line: int, *, active_low: bool) -> bytes:

@@ -6,9 +6,10 @@ from collections.abc import Iterator
 
 from pydantic import Field
 
-from drivers.board.gpio import GpioLine
+from drivers.board.gpio import GpioLine, chip_path
 from drivers.board.module import BoardOptions
 from drivers.link.serial_link import SerialLink
+from evse_daemon.framework.devices import Device, GpioOutput, SerialDevice
 
 NO_RESET_LINE = (
     "no line resets the board: where its cable breaks or this computer hangs while a car charges, only the board "
@@ -29,6 +30,11 @@ class SerialOptions(BoardOptions):
     def advice(self) -> Iterator[tuple[str, str, str]]:
         if not self.reset_gpio_chip:
             yield "reset_gpio_chip", NO_RESET_LINE, "use a board that watches its host, or wire its reset"
+
+    def devices(self) -> Iterator[Device]:
+        yield SerialDevice("serial_port", self.serial_port)
+        if self.reset_gpio_chip:
+            yield GpioOutput("reset_gpio_chip", chip_path(self.reset_gpio_chip), self.reset_gpio)
 
     def link(self) -> SerialLink:
         return SerialLink(self.serial_port, self.baud_rate)

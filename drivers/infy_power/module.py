@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import Annotated
 
@@ -31,10 +32,11 @@ from drivers.infy_power.state import (
     TellOutput,
 )
 from drivers.infy_power.step import all_off, deadline_s, step
-from drivers.link.can_bus import SILENCE_S, CanBus, CanFilter, CanSettings
+from drivers.link.can_bus import SILENCE_S, CanBus, CanFilter, CanSettings, devices_of
 from drivers.link.can_wire import CanFrame, CanWire
 from evse_daemon.framework.calls import Deferred, RejectedError
 from evse_daemon.framework.clock import Timer
+from evse_daemon.framework.devices import Device
 from evse_daemon.framework.module import Context, Module, ModuleOptions, Provides
 from evse_daemon.framework.rate_limit import RateLimitedLog
 from evse_daemon.interfaces.power_supply_DC import PowerSupplyDC
@@ -81,6 +83,9 @@ class InfyPower(Module):
                     " meanwhile its share must not go to the others"
                 )
             return value
+
+        def devices(self) -> Iterable[Device]:
+            return devices_of(self.can_interface, self.can_device, self.can_bitrate)
 
     main = Provides(PowerSupplyDC)
 

@@ -7,11 +7,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from evse_daemon.cli.exit_codes import ExitCode
+
 if TYPE_CHECKING:
     # What argparse returns from add_subparsers is generic for the type checker only.
     Commands = argparse._SubParsersAction[argparse.ArgumentParser]  # noqa: SLF001
 
-NAMES = frozenset({"doctor"})
+NAMES = frozenset({"doctor", "schema"})
 
 
 def add_to(commands: Commands) -> None:
@@ -47,10 +49,23 @@ def add_to(commands: Commands) -> None:
         "--user", help="who will run the daemon (default: for root evse-daemon, where that user is; else you)"
     )
     doctor.add_argument("--json", action="store_true", help="the report as JSON")
+    commands.add_parser(
+        "schema",
+        help="print the JSON schema of run configurations, for editors",
+        description="Prints the JSON schema (draft 7) of run configurations: editors complete and check by it while you "
+        "type. The Debian package has it as /usr/share/evse-daemon/config.schema.json, which the examples name.",
+        epilog="example:\n  evse-daemon schema > config.schema.json",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
 
 
 def run(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:
     """Does what was asked for; returns the exit status."""
+    if arguments.command == "schema":
+        from evse_daemon.reference.config_schema import render
+
+        print(render(), end="")
+        return ExitCode.OK
     from evse_daemon.cli.doctor import doctor
 
     return doctor(arguments, environ)

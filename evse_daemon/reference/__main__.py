@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 from evse_daemon.modules.evse_manager import state_diagram
-from evse_daemon.reference import asyncapi, manifests, topics_page, troubleshoot_page
+from evse_daemon.reference import asyncapi, config_schema, manifests, topics_page, troubleshoot_page
 from evse_daemon.reference.declared import classes
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -19,6 +19,7 @@ def documents() -> dict[str, str]:
         "asyncapi.yaml": asyncapi.render(),
         "troubleshoot.md": troubleshoot_page.render(),
         "state-diagrams.md": state_diagram.render(),
+        "config.schema.json": config_schema.render(),
         **{f"manifests/{name}.yaml": manifests.render(cls) for name, cls in classes().items()},
     }
 

@@ -132,6 +132,11 @@ def parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     safe.add_argument("config", type=Path, metavar="CONFIG", help="the run configuration of that daemon")
+    safe.add_argument(
+        "--state-dir",
+        type=Path,
+        help="of that daemon: what it was started with is there, should CONFIG have changed",
+    )
     acl = commands.add_parser(
         "broker-acl",
         help="print an access list for Mosquitto",
@@ -200,7 +205,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             case "make-safe":
                 from evse_daemon.cli.make_safe import make_safe
 
-                return make_safe(arguments.config, os.environ)
+                return make_safe(arguments.config, os.environ, arguments.state_dir)
             case "broker-acl":
                 from evse_daemon.cli.broker_acl import broker_acl
 

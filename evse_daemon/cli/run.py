@@ -18,6 +18,7 @@ import structlog
 from evse_daemon import __version__
 from evse_daemon.cli.exit_codes import ExitCode
 from evse_daemon.config import ConfigurationError, RunConfig, load
+from evse_daemon.config.remembered import remember
 from evse_daemon.framework import log as logging_setup
 from evse_daemon.framework.bus import Tap
 from evse_daemon.framework.clock import RealClock
@@ -57,6 +58,7 @@ def run(config_path: Path, state_dir: Path | None, environ: Mapping[str, str]) -
     writer = logging_setup.configure(config.daemon.log_level, config.daemon.log_format)
     try:
         with locked(folder):
+            remember(config_path, folder)
             return asyncio.run(_run(config, folder))
     except FolderTaken as error:
         print(error, file=sys.stderr)

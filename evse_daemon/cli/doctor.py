@@ -23,11 +23,11 @@ from evse_daemon.doctor.account import Account, Looked, account
 from evse_daemon.doctor.clock import look_at_clock
 from evse_daemon.doctor.findings import Check, Finding, exit_status, ok, problem, run_checks, warning
 from evse_daemon.doctor.machine import Machine
+from evse_daemon.doctor.state import OF_UNITS
 from evse_daemon.doctor.station import checks_of, questions_of
 from evse_daemon.doctor.system import look_at_system
 
 ETC = Path("/etc/evse-daemon")
-STATE = Path("/var/lib/evse-daemon")
 DEFAULT = ETC / "config.yaml"
 """The units' (systemd/)."""
 
@@ -93,9 +93,9 @@ def state_folder(config: RunConfig, path: Path, given: Path | None) -> Path:
     if given is not None:
         return given
     if path == DEFAULT:
-        return STATE
+        return OF_UNITS
     if path.parent == ETC:
-        return STATE / path.stem
+        return OF_UNITS / path.stem
     return config.daemon.state_dir or Path("state")
 
 

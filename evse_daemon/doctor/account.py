@@ -11,6 +11,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Protocol
 
+from evse_daemon.doctor.findings import Finding, warning
+
 SERVICE_USER = "evse-daemon"
 """Whom the package makes, and systemd runs the daemon as."""
 
@@ -62,6 +64,11 @@ def account(name: str | None = None) -> Account:
     else:
         groups = frozenset(os.getgrouplist(found.pw_name, found.pw_gid))
     return Account(found.pw_name, found.pw_uid, found.pw_gid, groups)
+
+
+def unknown(subject: str, who: Account) -> Finding:
+    """What is said where a right could not be found out."""
+    return warning(subject, f"whether {who.name} may use it could not be found out", "run this as root")
 
 
 class Looked:

@@ -116,15 +116,15 @@ def _who(heard: _Heard, topics: Topics, running: Running, subject: str) -> Findi
     if heard.status == "online":
         what = "another station is online, and no daemon runs here"
         return problem(subject, what, own_prefix, ExitCode.STATION_ONLINE)
-    if heard.live:
-        what = f"something publishes there, on {heard.live}, and is no daemon of ours"
-        return problem(subject, what, own_prefix, ExitCode.STATION_ONLINE)
     if running.with_this_state:
         return warning(
             subject,
             f"the daemon runs ({_pids(running.with_this_state)}), and is not online there",
             f"does it run with this configuration? mosquitto_sub -v -t {topics.status}",
         )
+    if heard.live:
+        what = f"something publishes there, on {heard.live}, and is no daemon of ours"
+        return problem(subject, what, own_prefix, ExitCode.STATION_ONLINE)
     return ok(subject, "nobody is online there")
 
 

@@ -9,7 +9,7 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path
 
-from evse_daemon.doctor.account import Account, Rights
+from evse_daemon.doctor.account import Account, Rights, unknown
 from evse_daemon.doctor.findings import Finding, ok, problem, warning
 from evse_daemon.doctor.machine import Machine
 from evse_daemon.holders import holders, running
@@ -46,7 +46,14 @@ def look_at_port(
         yield found
     if well:
         daemon = next((each for each in holders(path, machine.proc) if each.is_station), None)
-        yield ok(subject, "free" if daemon is None else f"in use by the daemon (pid {daemon.pid})")
+        yield ok(subject, free() if daemon is None else f"in use by the daemon (pid {daemon.pid})")
+
+
+def free() -> str:
+    """What is said of a port that nobody has, as far as this user sees."""
+    return (
+        "free" if os.geteuid() == 0 else "free, but for programs of other users: those are seen by root alone"
+    )
 
 
 def _missing(path: str, subject: str, error: OSError, machine: Machine) -> Finding:
@@ -71,7 +78,7 @@ def _rights(
 ) -> Iterator[Finding]:
     may = rights.may(path, READ_WRITE)
     if may is None:
-        yield warning(subject, f"whether {who.name} may use it could not be found out", "run this as root")
+        yield unknown(subject, who)
     if may is not False:
         return
     group = _group(status.st_gid)

@@ -11,12 +11,15 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from evse_daemon.doctor.account import Account, Rights
+from evse_daemon.doctor.account import Account, Question, Rights, unknown
 from evse_daemon.doctor.findings import Finding, ok, problem, warning
 from evse_daemon.doctor.machine import Machine
 from evse_daemon.holders import holders
 from evse_daemon.store.database import migrations
 from evse_daemon.store.journal import FILE_NAME
+
+OF_UNITS = Path("/var/lib/evse-daemon")
+"""Which systemd makes for the units (StateDirectory)."""
 
 USE_FOLDER = os.R_OK | os.W_OK | os.X_OK
 
@@ -49,6 +52,8 @@ def look_at_folder(
             "the disk is read-only: no transaction can start",
             f"findmnt -T {there}; Linux makes a failing disk read-only (dmesg)",
         )
+    elif there != folder and folder.is_relative_to(OF_UNITS):
+        yield ok(subject, "is not there yet: systemd makes it with the first start")
     elif rights.may(str(there), USE_FOLDER) is False:
         remedy = (
             f"chown -R {who.name}: {folder}"
@@ -56,6 +61,8 @@ def look_at_folder(
             else f"mkdir {folder} && chown {who.name}: {folder}"
         )
         yield problem(subject, f"{who.name} may not write {there}", remedy)
+    elif rights.may(str(there), USE_FOLDER) is None:
+        yield unknown(subject, who)
     else:
         yield ok(
             subject, "can be written" if there == folder else "is not there yet: the first start makes it"
@@ -162,7 +169,8 @@ def _quick_check(file: Path, *, immutable: bool = True) -> tuple[str, int]:
 
 
 def _that_exists(folder: Path) -> Path:
-    while not folder.exists() and folder != folder.parent:
+    # What may not be looked at counts as not there: the folder above says who may.
+    while not os.access(folder, os.F_OK) and folder != folder.parent:
         folder = folder.parent
     return folder
 
@@ -178,6 +186,6 @@ def file_system(path: Path, machine: Machine) -> str | None:
     return kind
 
 
-def evaluated_paths(folder: Path) -> list[tuple[str, int]]:
-    """What look_at_folder asks of the user's rights."""
+def questions_of_folder(folder: Path) -> list[Question]:
+    """What look_at_folder has to know of the user's rights."""
     return [(str(_that_exists(folder)), USE_FOLDER)]

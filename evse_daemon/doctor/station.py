@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 
 from evse_daemon.config import RunConfig
-from evse_daemon.doctor.account import Account, Question, Rights
+from evse_daemon.doctor.account import Account, Question, Rights, unknown
 from evse_daemon.doctor.broker import look_at_broker
 from evse_daemon.doctor.can import look_at_interface
 from evse_daemon.doctor.certificates import look_at_certificates
@@ -20,7 +20,7 @@ from evse_daemon.doctor.gpio import look_at_line
 from evse_daemon.doctor.machine import Machine
 from evse_daemon.doctor.prefix import Running, look_at_prefix
 from evse_daemon.doctor.serial_ports import READ_WRITE, look_at_port
-from evse_daemon.doctor.state import evaluated_paths, look_at_files, look_at_folder
+from evse_daemon.doctor.state import look_at_files, look_at_folder, questions_of_folder
 from evse_daemon.doctor.system import look_at_libraries
 from evse_daemon.framework.devices import (
     CanInterface,
@@ -73,7 +73,7 @@ def devices_of(config: RunConfig) -> list[Used]:
 
 def questions_of(config: RunConfig, folder: Path) -> list[Question]:
     """What has to be known of the user's rights; see account.Looked."""
-    asked = [*evaluated_paths(folder), (config.file, os.R_OK)]
+    asked = [*questions_of_folder(folder), (config.file, os.R_OK)]
     for used in devices_of(config):
         match used.device:
             case SerialDevice(path=path) | GpioOutput(path=path):
@@ -192,8 +192,11 @@ def _rights(config: RunConfig, who: Account, rights: Rights) -> Iterator[Finding
 
 
 def _readable(path: str, subject: str, who: Account, rights: Rights) -> Finding:
-    if rights.may(path, os.R_OK) is not False:
+    may = rights.may(path, os.R_OK)
+    if may:
         return ok(subject, "can be read")
+    if may is None:
+        return unknown(subject, who)
     if not os.path.lexists(path):
         return problem(subject, "it is not there", "make it, or correct its name")
     return problem(

@@ -18,8 +18,15 @@ class Given:
     def __init__(self, *refused: str) -> None:
         self._refused = refused
 
-    def may(self, path: str, mode: int) -> bool:
+    def may(self, path: str, mode: int) -> bool | None:
         return path not in self._refused
+
+
+class Unknown(Given):
+    """Nothing could be found out."""
+
+    def may(self, path: str, mode: int) -> bool | None:
+        return None
 
 
 def machine(root: Path, programs: Mapping[str, str] | None = None, **files: str) -> Machine:

@@ -182,6 +182,8 @@ def test_a_prefix_that_nobody_has_is_fine(mosquitto: Mosquitto) -> None:
 def test_our_own_daemon_there_is_fine_and_one_that_is_not_there_is_warned_of(mosquitto: Mosquitto) -> None:
     found = on_prefix(mosquitto.settings, Running([US], [US]))
     assert found[0].startswith("warning: the daemon runs (pid 4711), and is not online there")
+    mute = on_prefix(mosquitto.settings, Running([US], [US]), chatter="everest/modules/m/impl/main/var/x")
+    assert mute == found, "its own messages are nobody else's"
     online = (TOPICS.status, "online")
     assert on_prefix(mosquitto.settings, Running([US], [US]), online) == [
         "ok: the daemon is online there (pid 4711)"

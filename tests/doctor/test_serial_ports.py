@@ -15,7 +15,7 @@ import pytest
 from evse_daemon.doctor import serial_ports
 from evse_daemon.doctor.account import Rights
 from evse_daemon.doctor.machine import Machine
-from evse_daemon.doctor.serial_ports import drivers_of, look_at_port
+from evse_daemon.doctor.serial_ports import drivers_of, free, look_at_port
 from tests.doctor.fakes import WHO, Given, machine, process, said, write
 
 
@@ -47,7 +47,7 @@ def test_a_free_port_is_fine_and_is_not_opened(
     monkeypatch.setattr(os, "open", noticed(os.open))
     monkeypatch.setattr(builtins, "open", noticed(open))
     monkeypatch.setattr(io, "open", noticed(open))
-    assert look(port, machine(tmp_path)) == ["ok: free"]
+    assert look(port, machine(tmp_path)) == [f"ok: {free()}"]
     assert port not in map(str, opened), "its DTR line would have moved"
 
 
@@ -115,7 +115,7 @@ def test_modem_manager_is_warned_of_unless_it_leaves_the_adapter_alone(
         f"run/udev/data/c{os.major(number)}:{os.minor(number)}",
         "E:ID_BUS=usb\nE:ID_MM_DEVICE_IGNORE=1\n",
     )
-    assert look(port, machine(tmp_path)) == ["ok: free"]
+    assert look(port, machine(tmp_path)) == [f"ok: {free()}"]
 
 
 def test_a_name_that_changes_comes_with_the_one_that_does_not(
@@ -142,7 +142,7 @@ def test_a_kind_of_device_that_systemd_keeps_from_the_daemon_is_named(port: str,
         "problem: evse-daemon.service may not open devices of its kind (pts) → "
         "systemctl edit evse-daemon, with the lines [Service] and DeviceAllow=char-pts rw"
     )
-    assert look(port, machine(tmp_path, {"systemctl": unit.format("char-pts")})) == ["ok: free"]
-    assert look(port, machine(tmp_path, {"systemctl": "DevicePolicy=auto\n"})) == ["ok: free"]
+    assert look(port, machine(tmp_path, {"systemctl": unit.format("char-pts")})) == [f"ok: {free()}"]
+    assert look(port, machine(tmp_path, {"systemctl": "DevicePolicy=auto\n"})) == [f"ok: {free()}"]
     assert drivers_of(4, closed) == ["/dev/vc/0", "tty", "ttyS"]
     assert drivers_of(207, closed) == ["ttymxc"]

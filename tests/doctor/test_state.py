@@ -14,7 +14,7 @@ from evse_daemon.doctor import state
 from evse_daemon.doctor.account import Account
 from evse_daemon.doctor.state import file_system, look_at_files, look_at_folder
 from evse_daemon.store.database import open_for_writing
-from tests.doctor.fakes import WHO, Given, machine, process, said
+from tests.doctor.fakes import WHO, Given, Unknown, machine, process, said
 
 US = Account("us", os.geteuid(), os.getegid(), frozenset())
 
@@ -37,9 +37,17 @@ def test_a_folder_with_room_is_fine_and_one_that_is_not_there_yet(tmp_path: Path
     assert folder(tmp_path / "new" / "er", tmp_path / "root")[0].startswith("ok: is not there yet")
 
 
+def test_a_folder_that_systemd_makes_is_no_problem_before_the_first_start(tmp_path: Path) -> None:
+    new = Path("/var/lib/evse-daemon/not-there")
+    found = folder(new, tmp_path, Given("/var/lib", "/var/lib/evse-daemon"))
+    assert found[0] == "ok: is not there yet: systemd makes it with the first start"
+
+
 def test_a_folder_of_somebody_else_comes_with_the_command_that_helps(tmp_path: Path) -> None:
     found = folder(tmp_path, tmp_path, Given(str(tmp_path)))
     assert found[0] == f"problem: evse-daemon may not write {tmp_path} → chown -R evse-daemon: {tmp_path}"
+    found = folder(tmp_path, tmp_path, Unknown())
+    assert found[0] == "warning: whether evse-daemon may use it could not be found out → run this as root"
     (tmp_path / "file").touch()
     assert folder(tmp_path / "file", tmp_path) == ["problem: it is no folder → name another state_dir"]
 

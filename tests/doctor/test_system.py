@@ -90,6 +90,11 @@ def test_programs_that_are_not_there_or_fail_tell_nothing() -> None:
 # Rights.
 
 
+FORKS = pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+"""The tests' process has threads; that of the command has one."""
+
+
+@FORKS
 def test_the_rights_of_another_user_are_those_that_the_system_gives(tmp_path: Path) -> None:
     if os.geteuid():
         pytest.skip("NOT TESTED: only root can ask for another user")
@@ -119,6 +124,7 @@ def test_the_rights_of_another_user_are_those_that_the_system_gives(tmp_path: Pa
     assert Looked(group, questions[2:3]).may(str(own), os.R_OK), "through a group"
 
 
+@FORKS
 def test_a_file_system_that_hangs_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     if os.geteuid():
         pytest.skip("NOT TESTED: only root can ask for another user")

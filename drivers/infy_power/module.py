@@ -32,11 +32,12 @@ from drivers.infy_power.state import (
     TellOutput,
 )
 from drivers.infy_power.step import all_off, deadline_s, step
-from drivers.link.can_bus import SILENCE_S, CanBus, CanFilter, CanSettings
+from drivers.link.can_bus import SILENCE_S, CanBus, CanFilter, CanSettings, devices_of
 from drivers.link.can_wire import CanFrame, CanWire
 from drivers.link.link import MeasuredLink
 from evse_daemon.framework.calls import Deferred, RejectedError
 from evse_daemon.framework.clock import Timer
+from evse_daemon.framework.devices import Device
 from evse_daemon.framework.measures import Measure
 from evse_daemon.framework.module import Context, Module, ModuleOptions, Provides
 from evse_daemon.framework.rate_limit import RateLimitedLog
@@ -84,6 +85,9 @@ class InfyPower(Module):
                     " meanwhile its share must not go to the others"
                 )
             return value
+
+        def devices(self) -> Iterable[Device]:
+            return devices_of(self.can_interface, self.can_device, self.can_bitrate)
 
     main = Provides(PowerSupplyDC)
 

@@ -18,6 +18,7 @@ import structlog
 from evse_daemon import __version__
 from evse_daemon.cli.exit_codes import ExitCode
 from evse_daemon.config import ConfigurationError, RunConfig, load
+from evse_daemon.config.remembered import remember
 from evse_daemon.framework import log as logging_setup
 from evse_daemon.framework.bus import Tap
 from evse_daemon.framework.clock import RealClock
@@ -33,6 +34,7 @@ from evse_daemon.mqtt.unreachable import BrokerUnreachable
 from evse_daemon.service_manager import ServiceManager
 from evse_daemon.station import Station
 from evse_daemon.store import SqliteJournal
+from evse_daemon.store.lock import FolderTaken, locked
 from evse_daemon.supervision import supervised
 
 RELEASED = dt.date(2026, 1, 1)
@@ -57,7 +59,12 @@ def run(config_path: Path, state_dir: Path | None, environ: Mapping[str, str]) -
     config = replace(config, daemon=config.daemon.model_copy(update={"state_dir": folder}))
     writer = logging_setup.configure(config.daemon.log_level, config.daemon.log_format)
     try:
-        return asyncio.run(_run(config, folder))
+        with locked(folder):
+            remember(config_path, folder)
+            return asyncio.run(_run(config, folder))
+    except FolderTaken as error:
+        print(error, file=sys.stderr)
+        return ExitCode.FAILED
     finally:
         writer.close()
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Iterable
 from pathlib import Path
 
+from evse_daemon.framework.devices import Device, InputFile
 from evse_daemon.framework.module import Context, Module, ModuleOptions, Provides
 from evse_daemon.framework.rate_limit import RateLimitedLog
 from evse_daemon.interfaces.auth_token_validator import AuthTokenValidator
@@ -31,6 +33,9 @@ class LocalAllowlistTokenValidator(Module):
     class Options(ModuleOptions):
         allowlist_file: str = "/mnt/user_data/etc/allowlist_rfid.txt"
         """One token a line, and the EVSEs that it may use (docs/allowlist.md)."""
+
+        def devices(self) -> Iterable[Device]:
+            return (InputFile("allowlist_file", self.allowlist_file),)
 
     token_validator = Provides(AuthTokenValidator)
 

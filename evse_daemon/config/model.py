@@ -101,7 +101,8 @@ class DaemonSettings(_Block):
     state_dir: FilePath | None = None
     """Where the journal and other durable state are kept; the command line decides where none is given."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
-    log_format: Literal["console", "json"] = "console"
+    log_format: Literal["auto", "console", "json", "journal"] = "auto"
+    """``auto``: fields for systemd's journal where stderr leads there, else lines for people."""
 
 
 class Connection(NamedTuple):

@@ -70,7 +70,7 @@ class BoardModule(Module):
         self._lock_requests = 0
         self._timer: Timer | None = None
         self._timer_s: float | None = None
-        self._limited_log = RateLimitedLog(self.log)
+        self._limited_log = RateLimitedLog(self.log, now=self.clock.now_s)
         self._damage = self.link if isinstance(self.link, CountsDamage) else None
         self._damaged = 0
 
@@ -202,7 +202,7 @@ class BoardModule(Module):
             self._limited_log.warning("message", "a message of the board was ignored", reason=str(error))
             return
         if isinstance(message, WasReset):
-            self.log.info("the board has started", reason=message.reason)
+            self._limited_log.info("started", "the board has started", reason=message.reason)
         self._feed(state.Received(message))
 
     def _feed(self, event: state.Event) -> None:
@@ -280,7 +280,8 @@ class BoardModule(Module):
 
     def _tell_board(self, board: BoardAlive | None) -> None:
         if board is not None:
-            self.log.info(
+            self._limited_log.info(
+                "board",
                 "the board",
                 firmware=board.version,
                 protocol=".".join(map(str, board.protocol)),

@@ -18,6 +18,7 @@ import structlog
 from evse_daemon import __version__
 from evse_daemon.cli.exit_codes import ExitCode
 from evse_daemon.config import ConfigurationError, RunConfig, load
+from evse_daemon.event_log import EventLog
 from evse_daemon.framework import log as logging_setup
 from evse_daemon.framework.bus import Tap
 from evse_daemon.framework.clock import RealClock
@@ -73,7 +74,7 @@ async def _run(config: RunConfig, state_dir: Path) -> int:
     # Where it cannot be used, it says so itself, and no transaction starts until it can.
     journal = SqliteJournal(state_dir / "journal.db", asyncio.get_running_loop())
     try:
-        return await run_station(config, config.broker(), journal)
+        return await run_station(config, config.broker(), journal, taps=lambda _: [EventLog()])
     finally:
         journal.close()
 

@@ -17,6 +17,7 @@ from typing import Any, Generic, Literal, TextIO, TypeVar
 import structlog
 
 from evse_daemon.framework import journald
+from evse_daemon.framework.rate_limit import RateLimitedLog
 
 L = TypeVar("L", str, bytes)
 
@@ -153,11 +154,22 @@ class _QueueLogger:
     debug = info = warning = error = critical = exception = fatal = log = msg
 
 
+_LEVELS = ((50, "critical"), (40, "error"), (30, "warning"), (20, "info"), (0, "debug"))
+
+
 class _LibraryHandler(logging.Handler):
     """Takes what libraries log over into our log."""
 
+    def __init__(self) -> None:
+        super().__init__()
+        self._seldom: dict[str, RateLimitedLog] = {}
+
     def emit(self, record: logging.LogRecord) -> None:
-        structlog.get_logger(record.name).log(record.levelno, record.getMessage())
+        if record.name not in self._seldom:
+            self._seldom[record.name] = RateLimitedLog(structlog.get_logger(record.name))
+        level = next(name for least, name in _LEVELS if record.levelno >= least)
+        # The text before values are put into it: the same complaint about whatever it is.
+        self._seldom[record.name].write(level, str(record.msg)[:60], record.getMessage())
 
 
 def _module_last(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:

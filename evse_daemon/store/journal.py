@@ -14,6 +14,7 @@ from typing import Any
 
 import structlog
 
+from evse_daemon.framework.rate_limit import RateLimitedLog
 from evse_daemon.store.database import open_for_reading, open_for_writing, primary_code
 from evse_daemon.store.record import (
     METER_VALUE,
@@ -44,6 +45,7 @@ Done = Callable[[str | None], None]
 _Work = Callable[[sqlite3.Connection], None]
 
 log = structlog.get_logger(__name__)
+_seldom = RateLimitedLog(log)
 
 
 class SqliteJournal:
@@ -255,12 +257,12 @@ class SqliteJournal:
 
 def _log_failure(problem: str | None) -> None:
     if problem is not None:
-        log.error("settings are not stored", reason=problem)
+        _seldom.error("settings", "settings are not stored", reason=problem)
 
 
 def _log_untold(problem: str | None) -> None:
     if problem is not None:
-        log.error("the end of a transaction may be told again after a restart", reason=problem)
+        _seldom.error("told", "the end of a transaction may be told again after a restart", reason=problem)
 
 
 def _insert(connection: sqlite3.Connection, kind: str, evse: str, text: str) -> int:

@@ -16,6 +16,7 @@ from evse_daemon.framework.module import (
     RequiresMany,
     RequiresOptional,
 )
+from evse_daemon.framework.rate_limit import RateLimitedLog
 from evse_daemon.interfaces.energy import Energy
 from evse_daemon.interfaces.energy_price_information import EnergyPriceInformation
 from evse_daemon.interfaces.external_energy_limits import ExternalEnergyLimits
@@ -52,6 +53,7 @@ class EnergyNode(Module):
 
     def __init__(self, context: Context) -> None:
         super().__init__(context)
+        self._seldom = RateLimitedLog(self.log, now=self.clock.now_s)
         options = context.options
         assert isinstance(options, EnergyNode.Options)
         self._fuse = Fuse(
@@ -130,9 +132,17 @@ class EnergyNode(Module):
         began, over = problems.edges(self._problems, found)
         self._problems = found
         for problem in began:
-            self.log.error(problem.name, node=problem.node, what=problem.what, remedy=problem.remedy)
+            self._seldom.error(
+                (problem.name, problem.node),
+                problem.name,
+                node=problem.node,
+                what=problem.what,
+                remedy=problem.remedy,
+            )
         for problem in over:
-            self.log.info("over", problem=problem.name, node=problem.node)
+            self._seldom.info(
+                ("over", problem.name, problem.node), "over", problem=problem.name, node=problem.node
+            )
 
     def _renew(self) -> None:
         self._schedules = None

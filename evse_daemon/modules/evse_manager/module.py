@@ -13,6 +13,7 @@ from evse_daemon.framework.bus import Client
 from evse_daemon.framework.clock import Timer
 from evse_daemon.framework.errors import Error
 from evse_daemon.framework.module import Context, Module, Provides, Requires, RequiresOptional
+from evse_daemon.framework.rate_limit import RateLimitedLog
 from evse_daemon.interfaces.ac_rcd import AcRcd
 from evse_daemon.interfaces.auth_token_provider import AuthTokenProvider
 from evse_daemon.interfaces.connector_lock import ConnectorLock
@@ -106,6 +107,7 @@ class EvseManager(Module):
 
     def __init__(self, context: Context) -> None:
         super().__init__(context)
+        self.seldom = RateLimitedLog(self.log, now=self.clock.now_s)
         assert isinstance(context.options, EvseManagerOptions)
         self.options = context.options
         self.config = KernelConfig()
@@ -284,11 +286,15 @@ class EvseManager(Module):
         for cause in self.state.inoperative:
             if latches.key(cause) not in known:
                 row = latches.row(cause)
-                self.log.warning(
-                    "charging is prevented", error=latches.name(cause), what=row.text, remedy=row.remedy
+                self.seldom.warning(
+                    latches.key(cause),
+                    "charging is prevented",
+                    error=latches.name(cause),
+                    what=row.text,
+                    remedy=row.remedy,
                 )
         if not self.state.inoperative:
-            self.log.info("nothing prevents charging any more")
+            self.seldom.info("over", "nothing prevents charging any more")
 
     def _arm(self, now_s: float) -> None:
         deadline_s = next_deadline_s(self.config, self.state)

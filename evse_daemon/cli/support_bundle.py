@@ -23,6 +23,7 @@ from evse_daemon.support_bundle.station import Station
 
 ETC = Path("/etc/evse-daemon")
 DEFAULT = ETC / "config.yaml"
+STATE = Path("/var/lib/evse-daemon")
 STDOUT = "-"
 LEARN_S = 20.0
 
@@ -35,8 +36,9 @@ def support_bundle(arguments: argparse.Namespace, environ: Mapping[str, str]) ->
     name = f"evse-daemon-support-{now:%Y%m%dT%H%M%SZ}"
     redactor = Redactor(secrets.token_bytes(16))
     redactor.learn(value for variable, value in environ.items() if _is_secret(variable))
-    station = Station(arguments.config, arguments.state_dir, environ, redactor)
-    machine = Machine(unit_of(arguments.config), lambda: station.state_dir, arguments.log, redactor)
+    unit, state = unit_of(arguments.config)
+    station = Station(arguments.config, arguments.state_dir, state, environ, redactor)
+    machine = Machine(unit, lambda: station.state_dir, arguments.log, redactor)
     parts = [Part("read the configuration", station.learn, LEARN_S), *station.parts(), *machine.parts()]
     outcomes = [_without_secrets(collect(part), redactor) for part in parts]
     head = {
@@ -64,12 +66,12 @@ def support_bundle(arguments: argparse.Namespace, environ: Mapping[str, str]) ->
     return _exit(ExitCode.OK)
 
 
-def unit_of(config: Path) -> str:
-    """The systemd unit that runs a configuration (systemd/)."""
+def unit_of(config: Path) -> tuple[str, Path]:
+    """The systemd unit that runs a configuration, and its folder for state (systemd/)."""
     path = config.absolute()
     if path.parent == ETC and path != DEFAULT:
-        return f"evse-daemon@{path.stem}.service"
-    return "evse-daemon.service"
+        return f"evse-daemon@{path.stem}.service", STATE / path.stem
+    return "evse-daemon.service", STATE
 
 
 def _without_secrets(outcome: Outcome, redactor: Redactor) -> Outcome:

@@ -80,13 +80,14 @@ class Redactor:
         self._words: dict[str, str] = {}
         """What stands for a secret that is one word, by it in lower case."""
         self._phrases: dict[str, str] = {}
-        """The same of others."""
+        """What stands for others, by them as they are written."""
         self._phrase: re.Pattern[str] | None = None
+        self._replacements: list[str] = []
 
     def card(self, number: str) -> str:
         """What stands for the number of a card: its end, as in the log, and a name."""
         digest = hmac.digest(self._key, number.casefold().encode("utf-8", "replace"), "sha256")
-        return f"{redacted(number)}#{digest.hex()[:8]}"
+        return f"{redacted(number.upper())}#{digest.hex()[:8]}"
 
     def learn(self, secrets: Iterable[str]) -> None:
         """Has these left out of every text."""
@@ -107,14 +108,14 @@ class Redactor:
             return
         for form in {secret, json.dumps(secret)[1:-1], repr(secret)[1:-1], *secret.splitlines()}:
             if len(form) >= SHORTEST:
-                self._phrases.setdefault(form.casefold(), instead)
+                self._phrases.setdefault(form, instead)
         self._phrase = None
 
     def text(self, text: str) -> str:
         """A text without what is secret: known ones, and what looks like one."""
         text = _PEM.sub(GONE, text)
         if self._phrases:
-            text = self._known_phrases().sub(lambda found: self._phrases[found[0].casefold()], text)
+            text = self._known_phrases().sub(self._instead_of, text)
         text = _LOGIN.sub(f"{GONE}@", text)
         text = _HEADER.sub(lambda found: found[1] + GONE, text)
         text = _NAMED.sub(self._named, text)
@@ -126,8 +127,15 @@ class Redactor:
     def _known_phrases(self) -> re.Pattern[str]:
         if self._phrase is None:
             longest_first = sorted(self._phrases, key=len, reverse=True)
-            self._phrase = re.compile("|".join(map(re.escape, longest_first)), re.IGNORECASE)
+            self._replacements = [self._phrases[phrase] for phrase in longest_first]
+            self._phrase = re.compile(
+                "|".join(f"({re.escape(phrase)})" for phrase in longest_first), re.IGNORECASE
+            )
         return self._phrase
+
+    def _instead_of(self, found: re.Match[str]) -> str:
+        assert found.lastindex is not None
+        return self._replacements[found.lastindex - 1]
 
     def _named(self, found: re.Match[str]) -> str:
         value = found["value"].strip("'\"")
@@ -155,9 +163,10 @@ class Redactor:
             return value
         text = str(value)
         if name in SHOWN:
-            place = text.rpartition("@")
-            self.learn([place[0].rpartition("://")[2]] if place[1] else [])
-            return self.text(f"{GONE}@{place[2]}" if place[1] else text)
+            login, at, place = text.rpartition("@")
+            login = login.rpartition("://")[2]
+            self.learn([login, *login.split(":")])
+            return self.text(f"{GONE}@{place}" if at else text)
         if name in TOKEN_NAMES:
             self.learn_cards([text])
             return self.card(text)

@@ -37,7 +37,6 @@ VARIABLES = (
 )  # fmt: skip
 """Those of the environment that are shown; no other is looked at."""
 
-ETC_STATE = Path("/var/lib/evse-daemon")
 LARGEST_FILE = 1 << 20
 LARGEST_ANSWER = 2 << 20
 
@@ -46,12 +45,18 @@ class Station:
     """One station as its files describe it; ``learn`` comes first, so that its secrets are known to all parts."""
 
     def __init__(
-        self, path: Path, state_dir: Path | None, environ: Mapping[str, str], redactor: Redactor
+        self,
+        path: Path,
+        state_dir: Path | None,
+        units_state_dir: Path,
+        environ: Mapping[str, str],
+        redactor: Redactor,
     ) -> None:
         self.path = path
         self.redactor = redactor
         self._environ = environ
         self._given_state_dir = state_dir
+        self._units_state_dir = units_state_dir
         self._text = ""
         self._plain: Any = None
         """The file as it is written, where it can be read."""
@@ -65,7 +70,7 @@ class Station:
         if self._given_state_dir is not None:
             return self._given_state_dir
         configured = None if self.config is None else self.config.daemon.state_dir
-        return configured or ETC_STATE
+        return configured or self._units_state_dir
 
     def learn(self) -> tuple[File, ...]:
         """Reads the configuration and what is secret; of the latter nothing is kept but to be left out."""
@@ -74,23 +79,20 @@ class Station:
         document = parse(self._text, Report(str(self.path)))
         if document is not None:
             self._plain = document.plain()
+            for name, text in _texts(self._plain):
+                self._learn_from(name, self.path.parent / text)
             self._shown = self.redactor.configuration(self._plain)
         try:
             self.config = load(self.path, self._environ)
         except ConfigurationError as error:
             self.problems = error.problems
-        if self.config is not None:
-            self._learn_from(self.config)
         return ()
 
-    def _learn_from(self, config: RunConfig) -> None:
-        if config.daemon.broker.password_file is not None:
-            self.redactor.learn(_lines(config.daemon.broker.password_file))
-        for entry in config.modules.values():
-            named = getattr(entry.options, "allowlist_file", "")
-            if named:
-                lines = "\n".join(_lines(self.path.parent / named))
-                self.redactor.learn_cards(parse_allowlist(lines).tokens)
+    def _learn_from(self, name: str, path: Path) -> None:
+        if name == "password_file":
+            self.redactor.learn(_lines(path))
+        elif name == "allowlist_file":
+            self.redactor.learn_cards(parse_allowlist("\n".join(_lines(path))).tokens)
 
     def parts(self) -> list[Part]:
         return [
@@ -222,3 +224,15 @@ def _names(value: Any) -> Iterator[str]:
     elif isinstance(value, list):
         for item in value:
             yield from _names(item)
+
+
+def _texts(value: Any, name: str = "") -> Iterator[tuple[str, str]]:
+    """The texts of a document, each with the key that it stands under."""
+    if isinstance(value, dict):
+        for key, item in value.items():
+            yield from _texts(item, str(key))
+    elif isinstance(value, list):
+        for item in value:
+            yield from _texts(item, name)
+    elif isinstance(value, str):
+        yield name, value

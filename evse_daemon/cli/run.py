@@ -32,6 +32,7 @@ from evse_daemon.mqtt.unreachable import BrokerUnreachable
 from evse_daemon.service_manager import ServiceManager
 from evse_daemon.station import Station
 from evse_daemon.store import SqliteJournal
+from evse_daemon.store.retention import Limits
 from evse_daemon.supervision import supervised
 
 RELEASED = dt.date(2026, 1, 1)
@@ -72,7 +73,8 @@ async def _run(config: RunConfig, state_dir: Path) -> int:
             remedy="Set the clock, or let a time server do it (timedatectl).",
         )
     # Where it cannot be used, it says so itself, and no transaction starts until it can.
-    journal = SqliteJournal(state_dir / "journal.db", asyncio.get_running_loop())
+    limits = Limits(config.daemon.history_days, config.daemon.history_mb << 20)
+    journal = SqliteJournal(state_dir / "journal.db", asyncio.get_running_loop(), limits)
     try:
         return await run_station(config, config.broker(), journal, taps=lambda _: [EventLog()])
     finally:

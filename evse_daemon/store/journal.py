@@ -8,6 +8,7 @@ import json
 import queue
 import sqlite3
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from typing import Any
 import structlog
 
 from evse_daemon.framework.rate_limit import RateLimitedLog
+from evse_daemon.store import retention
 from evse_daemon.store.database import open_for_reading, open_for_writing, primary_code
 from evse_daemon.store.record import (
     METER_VALUE,
@@ -57,9 +59,12 @@ class SqliteJournal:
     Args:
         path: the file; its folder is made where it is missing.
         loop: calls ``done``.
+        limits: what is kept of what nobody needs any more.
     """
 
-    def __init__(self, path: Path, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(
+        self, path: Path, loop: asyncio.AbstractEventLoop, limits: retention.Limits = retention.DEFAULT
+    ) -> None:
         self._path = path
         self._loop = loop
         self._queue: queue.SimpleQueue[tuple[_Work | str, Done, bool] | None] = queue.SimpleQueue()
@@ -70,6 +75,8 @@ class SqliteJournal:
         """Why the file could not be used when it was opened; None where it could."""
         if self.problem is not None:
             log.error("no transaction can be started until the journal can be written", reason=self.problem)
+        self._sweep = retention.Sweep(limits)
+        self._sweep_s = time.monotonic() + retention.FIRST_S
         self._thread = threading.Thread(target=self._write_all, name="journal", daemon=True)
         self._thread.start()
 
@@ -217,10 +224,31 @@ class SqliteJournal:
     # Below here: the writer's thread.
 
     def _write_all(self) -> None:
-        while (item := self._queue.get()) is not None:
+        while True:
+            try:
+                item = self._queue.get(timeout=max(0.0, self._sweep_s - time.monotonic()))
+            except queue.Empty:
+                self._forget_some()
+                continue
+            if item is None:
+                break
             work, done, durable = item
             self._answer(done, work if isinstance(work, str) else self._commit(work, durable=durable))
         self._drop_connection()
+
+    def _forget_some(self) -> None:
+        """One step of what the journal forgets; what waits for the disk comes before the next."""
+        more = [False]
+
+        def work(connection: sqlite3.Connection) -> None:
+            more[0] = self._sweep.step(connection)
+
+        if self._connection is not None:  # one that cannot be opened is tried for each record, not for this
+            problem = self._commit(work, durable=False)
+            if problem is not None:
+                more[0] = False
+                _seldom.error("sweep", "old records of the journal are not removed", reason=problem)
+        self._sweep_s = time.monotonic() + (retention.PAUSE_S if more[0] else retention.PERIOD_S)
 
     def _commit(self, work: _Work, *, durable: bool = True) -> str | None:
         try:

@@ -100,11 +100,13 @@ class Sweep:
     def _all_rules(self) -> Iterator[None]:
         now = self._now()
         evses = [evse for (evse,) in self._connection.execute("SELECT evse FROM sequence")]
-        floors = {evse: self._floor(evse) for evse in evses}
-        if now >= EARLIEST:
-            for evse in evses:
-                yield from self._too_old(evse, None, now - dt.timedelta(self._limits.days), floors[evse])
+        floors: dict[str, int | None] = {}
+        for evse in evses:
+            floors[evse] = floor = self._floor(evse)
+            if now >= EARLIEST:
+                yield from self._too_old(evse, None, now - dt.timedelta(self._limits.days), floor)
                 yield from self._too_old(evse, METER_VALUE, now - dt.timedelta(METER_DAYS), None)
+            yield
         yield from self._too_much(METER_VALUE, dict.fromkeys(evses))
         yield from self._too_much(None, floors)
 
@@ -136,7 +138,7 @@ class Sweep:
             at = rows[-1].sequence
             yield
 
-    def _too_much(self, kind: str | None, floors: dict[str, int | None] | dict[str, int]) -> Iterator[None]:
+    def _too_much(self, kind: str | None, floors: dict[str, int | None]) -> Iterator[None]:
         """Forgets the oldest of each EVSE in turn, until the file is small enough."""
         at = {evse: self._before_first(evse, kind) for evse in floors}
         while at:

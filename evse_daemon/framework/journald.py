@@ -39,10 +39,11 @@ _OF_RECORD = frozenset({"event", "level", "logger", "exception"})
 _CODE = {"pathname": "CODE_FILE", "lineno": "CODE_LINE", "func_name": "CODE_FUNC"}
 
 LONGEST_NAME = 64
-SEND_TIMEOUT_S = 1
-"""How long the kernel waits for room in the journal's queue before we look whether the socket is another one now."""
+FULL_S, AWAY_S = 0.01, 1.0
+"""How long the journal is let alone when its queue is full, and when it is away: it restarts."""
 
-_AWAY = (errno.EAGAIN, errno.ENOENT, errno.ECONNREFUSED, errno.ENOTCONN, errno.ENOBUFS, errno.EINTR)
+_AWAY = (errno.ENOENT, errno.ECONNREFUSED, errno.ENOTCONN)
+_FULL = (errno.EAGAIN, errno.ENOBUFS, errno.ENOMEM)
 
 
 def is_ours(stream: TextIO, environ: Mapping[str, str]) -> bool:
@@ -122,37 +123,40 @@ def where_it_was_logged() -> structlog.processors.CallsiteParameterAdder:
 class JournalSocket:
     """Sends datagrams to the journal.
 
-    Not connected: the socket of a journal that was restarted is found again by its name.
+    Not connected: the socket of a journal that was restarted is found again by its name. It does not wait; the kernel's
+    own waiting for room has no form that is the same on all computers (SO_SNDTIMEO).
     """
 
     def __init__(self, path: str) -> None:
         self._path = path
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC)
-        timeout = struct.pack("@ll", SEND_TIMEOUT_S, 0)
-        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, timeout)
+        self._socket.setblocking(False)
 
-    def send(self, data: bytes) -> bool:
-        """Sends one; False where the journal is away or its queue full, and it is worth trying again.
-
-        Waits for SEND_TIMEOUT_S at most.
+    def send(self, data: bytes) -> float:
+        """Sends one; 0, or the seconds after which it is worth trying again.
 
         Raises:
             OSError: this datagram can never be sent.
         """
         try:
-            self._socket.sendto(data, self._path)
+            try:
+                self._socket.sendto(data, self._path)
+            except OSError as error:
+                if error.errno not in (errno.EMSGSIZE, errno.ENOBUFS):  # as sd_journal_send
+                    raise
+                self._send_as_file(data)
         except OSError as error:
-            if error.errno == errno.EMSGSIZE:
-                return self._send_as_file(data)
+            if error.errno in _FULL:
+                return FULL_S
             if error.errno in _AWAY:
-                return False
+                return AWAY_S
             raise
-        return True
+        return 0.0
 
     def close(self) -> None:
         self._socket.close()
 
-    def _send_as_file(self, data: bytes) -> bool:
+    def _send_as_file(self, data: bytes) -> None:
         """What is too long for a datagram goes as a sealed file in memory (memfd_create(2))."""
         file = os.memfd_create("evse-daemon-log", os.MFD_ALLOW_SEALING | os.MFD_CLOEXEC)
         try:
@@ -162,13 +166,8 @@ class JournalSocket:
             _seal(file)
             rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, struct.pack("@i", file))]
             self._socket.sendmsg([], rights, 0, self._path)
-        except OSError as error:
-            if error.errno in _AWAY:
-                return False
-            raise
         finally:
             os.close(file)
-        return True
 
 
 def _seal(file: int) -> None:

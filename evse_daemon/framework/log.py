@@ -27,9 +27,6 @@ QUEUE_LINES = 10_000
 QUEUE_CHARACTERS = 16 * 1024 * 1024
 """As QUEUE_LINES: a payload from the broker may be a long line."""
 
-RETRY_S = 1.0
-"""How long the journal is let alone after it was away."""
-
 Format = Literal["auto", "console", "json", "journal"]
 """``auto``: fields for systemd's journal where stderr leads there, else lines for people."""
 
@@ -132,8 +129,8 @@ class JournalWriter(Writer[bytes]):
 
     def _put_out(self, line: bytes) -> None:
         try:
-            while not self._socket.send(line):
-                time.sleep(RETRY_S)
+            while wait_s := self._socket.send(line):
+                time.sleep(wait_s)
         except OSError:  # this one can never be sent
             with self._lock:
                 self.dropped += 1

@@ -47,7 +47,6 @@ Done = Callable[[str | None], None]
 _Work = Callable[[sqlite3.Connection], None]
 
 log = structlog.get_logger(__name__)
-_seldom = RateLimitedLog(log)
 
 
 class SqliteJournal:
@@ -69,6 +68,7 @@ class SqliteJournal:
         self._loop = loop
         self._queue: queue.SimpleQueue[tuple[_Work | str, Done, bool] | None] = queue.SimpleQueue()
         self._closed = False
+        self._seldom = RateLimitedLog(log)
         self._connection: sqlite3.Connection | None = None
         # At once, so that a module which reads while it starts finds the schema, and a damaged file is found now.
         self.problem = self._commit(lambda _: None)
@@ -103,7 +103,7 @@ class SqliteJournal:
 
     def save_settings(self, evse: str, settings: dict[str, Any], done: Done | None = None) -> None:
         """Commits the settings of an EVSE, in place of those before; without ``done`` a failure is logged."""
-        done = done or _log_failure
+        done = done or self._log_failure
         try:
             text = encode(settings)
         except ValueError as error:
@@ -157,7 +157,7 @@ class SqliteJournal:
         def work(connection: sqlite3.Connection) -> None:
             connection.execute("DELETE FROM untold_end WHERE evse = ? AND session_id = ?", (evse, session_id))
 
-        self._put(work, _log_untold, durable=False)
+        self._put(work, self._log_untold, durable=False)
 
     def settings(self, evse: str) -> dict[str, Any]:
         """The settings last committed for an EVSE; empty where there are none.
@@ -208,6 +208,16 @@ class SqliteJournal:
         with contextlib.suppress(RuntimeError):
             self._loop.call_soon_threadsafe(done, problem)
 
+    def _log_failure(self, problem: str | None) -> None:
+        if problem is not None:
+            self._seldom.error("settings", "settings are not stored", reason=problem)
+
+    def _log_untold(self, problem: str | None) -> None:
+        if problem is not None:
+            self._seldom.error(
+                "told", "the end of a transaction may be told again after a restart", reason=problem
+            )
+
     def _reason(self, error: Exception) -> str:
         return f"{self._path}: {error}"
 
@@ -247,7 +257,7 @@ class SqliteJournal:
             problem = self._commit(work, durable=False)
             if problem is not None:
                 more[0] = False
-                _seldom.error("sweep", "old records of the journal are not removed", reason=problem)
+                self._seldom.error("sweep", "old records of the journal are not removed", reason=problem)
         self._sweep_s = time.monotonic() + (retention.PAUSE_S if more[0] else retention.PERIOD_S)
 
     def _commit(self, work: _Work, *, durable: bool = True) -> str | None:
@@ -281,16 +291,6 @@ class SqliteJournal:
         if connection is not None:
             with contextlib.suppress(sqlite3.Error):
                 connection.close()
-
-
-def _log_failure(problem: str | None) -> None:
-    if problem is not None:
-        _seldom.error("settings", "settings are not stored", reason=problem)
-
-
-def _log_untold(problem: str | None) -> None:
-    if problem is not None:
-        _seldom.error("told", "the end of a transaction may be told again after a restart", reason=problem)
 
 
 def _insert(connection: sqlite3.Connection, kind: str, evse: str, text: str) -> int:

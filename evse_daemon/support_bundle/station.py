@@ -155,6 +155,8 @@ class Station:
 
     def _say(self, within_s: float, *arguments: str) -> Iterator[File]:
         """What another command of ours says, in a process of its own that can be ended."""
+        if self.config is None:  # it would only repeat what is wrong, with the values
+            raise AbsentError("the configuration cannot be used: see check-config")
         program = (
             f"import sys; sys.path[:] = {sys.path!r}\n"
             "from evse_daemon.cli.main import main\nsys.exit(main(sys.argv[1:]))"

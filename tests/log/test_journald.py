@@ -22,7 +22,7 @@ from tests.support.journal_socket import FakeJournal, parse
 @pytest.fixture
 def journal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeJournal]:
     made = FakeJournal(tmp_path)
-    monkeypatch.setattr(logging_setup, "RETRY_S", 0.01)
+    monkeypatch.setattr(journald, "AWAY_S", 0.01)
     yield made
     made.close()
 

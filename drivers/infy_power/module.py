@@ -116,7 +116,7 @@ class InfyPower(Module):
         self._off: list[Deferred[None]] = []
         self._refused: str | None = None
         self._timer: Timer | None = None
-        self._limited_log = RateLimitedLog(self.log)
+        self._limited_log = RateLimitedLog(self.log, now=self.clock.now_s)
 
     def init(self) -> None:
         self.main.handle(PowerSupplyDC.setMode, self.set_mode)
@@ -194,7 +194,9 @@ class InfyPower(Module):
             case TellCapabilities(value):
                 self.main.publish(PowerSupplyDC.capabilities, value)
             case Raise(error, message):
-                self.log.error("the power supply has an error", error=error, reason=message)
+                self._limited_log.error(
+                    (error, message), "the power supply has an error", error=error, reason=message
+                )
                 self.main.raise_error(error, message, severity="Medium" if error == WARNING else "High")
             case Clear(error):
                 self.main.clear_error(error)

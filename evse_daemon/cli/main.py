@@ -30,6 +30,7 @@ examples:
   evse-daemon explain                     why a car is not charging, and why only this much
   evse-daemon status                      one sentence on each EVSE
   evse-daemon join --module yeti_driver   run a module in a station of EVerest's own manager
+  evse-daemon support-bundle              one file for whoever is asked to help
   evse-daemon sim meter --model sdm630    simulated meters at the far end of a Modbus line
 
 exit status:
@@ -146,6 +147,43 @@ def parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     acl.add_argument("config", type=Path, metavar="CONFIG", help="EVerest run configuration (YAML)")
+    bundle = commands.add_parser(
+        "support-bundle",
+        help="write one file for whoever is asked to help",
+        description="Configuration, log, errors, sessions, versions and devices in one .tar.gz, without passwords, keys and "
+        "card numbers. Changes nothing; works also where the daemon is dead. See docs/operate.md.",
+        epilog=(
+            "examples:\n"
+            "  sudo evse-daemon support-bundle\n"
+            "  ssh charger sudo evse-daemon support-bundle --output - > charger.tar.gz"
+        ),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    bundle.add_argument(
+        "config",
+        type=Path,
+        nargs="?",
+        default=Path("/etc/evse-daemon/config.yaml"),
+        metavar="CONFIG",
+        help="the station's run configuration (default: %(default)s)",
+    )
+    bundle.add_argument(
+        "--output",
+        type=Path,
+        metavar="FILE",
+        help="where to (- is standard output; default: a name with the time)",
+    )
+    bundle.add_argument(
+        "--state-dir", type=Path, help="as of run (default: daemon.state_dir, else the unit's)"
+    )
+    bundle.add_argument(
+        "--log",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="the end of this log file too; may be given several times",
+    )
     tree_commands.add_to(commands)
     sim.add_to(commands)
 
@@ -210,6 +248,10 @@ def main(argv: Sequence[str] | None = None) -> int:
                 from evse_daemon.cli.broker_acl import broker_acl
 
                 return broker_acl(arguments.config, os.environ)
+            case "support-bundle":
+                from evse_daemon.cli.support_bundle import support_bundle
+
+                return support_bundle(arguments, os.environ)
             case "simulate":
                 from evse_daemon.cli.simulate import simulate
 

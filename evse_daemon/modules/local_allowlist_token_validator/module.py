@@ -45,7 +45,7 @@ class LocalAllowlistTokenValidator(Module):
         self._path = Path(context.options.allowlist_file)
         self._signature: _Signature | None = None
         self._list = Allowlist()
-        self._seldom = RateLimitedLog(self.log)
+        self._seldom = RateLimitedLog(self.log, now=self.clock.now_s)
 
     def init(self) -> None:
         self.token_validator.handle(AuthTokenValidator.validate_token, self._validate_token)

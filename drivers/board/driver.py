@@ -282,7 +282,8 @@ def _relay(work: Work, closed: bool) -> None:
     if work.state.phase == "running" and closed != work.state.told_power:
         work.change(told_power=closed)
         work.do(s.TellEvent("PowerOn" if closed else "PowerOff"))
-    if closed and not work.state.power and not work.state.welded:
+    # A board that answers each power-off with where its contactor is would be told and answer without end.
+    if closed and not work.state.power and not work.state.welded and work.state.off_until_s is None:
         _cut(work)
 
 

@@ -181,6 +181,15 @@ def test_a_fault_of_one_connector_does_not_touch_the_other(error: str, connector
     assert rig.errors(connector) == set()
 
 
+def test_a_board_that_answers_power_off_with_a_closed_contactor_is_not_answered_at_once() -> None:
+    rig = Rig.charging(1)
+    begin_s = rig.now_s
+    rig.feed(1, s.SetPower(False))
+    for _ in range(5):
+        rig.feed(1, s.Received(m.RelayState(True)))
+    assert rig.sent_since(begin_s, 1, OFF) == [0.0]
+
+
 def test_a_contactor_of_one_that_is_welded_leaves_the_other_charging() -> None:
     rig = Rig.charging(1, 2)
     rig.board.ports[1].welded = True

@@ -20,13 +20,14 @@ from drivers.board.module import BoardModule
 from evse_daemon.config import load
 from evse_daemon.framework.bus import Implementation
 from evse_daemon.framework.calls import Call
+from evse_daemon.framework.clock import Clock
 from evse_daemon.framework.errors import Error
 from evse_daemon.framework.interface import Var
 from evse_daemon.interfaces.evse_manager import EvseManager
 from evse_daemon.mqtt import topics
 from tests.support.disturbed_can import DisturbedCan
 from tests.support.memory_can import over_memory_can, virtual_loop
-from tests.support.memory_wire import MemoryBoard, over_memory
+from tests.support.memory_wire import MemoryBoard, MemoryPipe, over_memory
 from tests.support.virtual_station import VirtualStation
 
 DRIVER, BOARD = "yeti_driver", "yeti_driver_firmware"
@@ -63,8 +64,8 @@ class Charger(VirtualStation):
         self.begin()
         self.advance(2)
 
-    def _can(self, *ends: Any) -> DisturbedCan:
-        self._frames.append(DisturbedCan(*ends, seed=1))
+    def _can(self, pipe: Callable[[], MemoryPipe], clock: Clock) -> DisturbedCan:
+        self._frames.append(DisturbedCan(pipe, clock, seed=1))
         return self._frames[-1]
 
     def break_it(self, text: str) -> None:
@@ -206,12 +207,18 @@ OF_A_LINE = (
     Fault("garbage 3000"),
 )
 
+"""On CAN they hit the line between the host and its adapter."""
+
 OF_CAN = (Fault("frames 100", COMMUNICATION), Fault("frames 5"))
 
 CELLS = [
     pytest.param(wire, fault, state, id=f"{wire}-{fault.text}-{state.__name__}")
-    for wire, own, states in (("serial", OF_A_LINE, STATES), ("can", OF_CAN, STATES_ON_CAN))
-    for fault in (*TABLE, *own)
+    for wire, faults, states in (
+        ("serial", (*TABLE, *OF_A_LINE), STATES),
+        ("can", (*TABLE, *OF_CAN), STATES_ON_CAN),
+        ("can", OF_A_LINE, (charging,)),
+    )
+    for fault in faults
     for state in states
 ]
 

@@ -126,6 +126,11 @@ class IsoTpLink:
             },
         )
 
+    @property
+    def damaged(self) -> int:
+        """See drivers.link.link.CountsDamage: where messages lack frames, others of one frame may be missing whole."""
+        return self.dropped
+
     async def run(self, listener: LinkListener) -> None:
         try:
             await self._wire.run(self.attach(listener))

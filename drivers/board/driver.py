@@ -149,9 +149,8 @@ def _received(work: Work, message: m.FromBoard) -> None:
             if listens:
                 _relay(work, closed)
         case m.ErrorFlags():
-            raised = {name for name in work.settings.latched if getattr(message, name)}
-            work.change(flags=message, latched=work.state.latched | raised)
-            _unlatch(work)
+            work.change(flags=message)
+            _latch(work)
         case m.ProximityState(cable):
             if cable != work.state.cable:
                 work.change(cable=cable)
@@ -244,7 +243,7 @@ def _run(work: Work) -> None:
 
 def _pilot(work: Work, pilot: m.Pilot) -> None:
     work.change(pilot=pilot)
-    _unlatch(work)
+    _latch(work)
     if work.state.phase == "running" and pilot != work.state.told_pilot:
         work.change(told_pilot=pilot)
         work.do(s.TellEvent(pilot))
@@ -268,11 +267,16 @@ def _doubt(work: Work, what: str) -> None:
     _restart(work)
 
 
-def _unlatch(work: Work) -> None:
-    """What counts until the car has left is over when its flag has fallen and state A is seen."""
+def _latch(work: Work) -> None:
+    """Some flags count until the car has left, even if they fall before.
+
+    Left has a car when state A was seen once: a charger that is out of order signals F then, and the board reports A
+    no more.
+    """
     state = work.state
-    if state.pilot == "A":
-        work.change(latched=frozenset(name for name in state.latched if getattr(state.flags, name)))
+    car_left = state.pilot == "A" if state.pilot in ("A", "B", "C", "D") else state.car_left
+    up = {name for name in work.settings.latched if getattr(state.flags, name)}
+    work.change(car_left=car_left, latched=frozenset() if car_left else state.latched | up)
 
 
 def _relay(work: Work, closed: bool) -> None:
@@ -282,7 +286,8 @@ def _relay(work: Work, closed: bool) -> None:
     if work.state.phase == "running" and closed != work.state.told_power:
         work.change(told_power=closed)
         work.do(s.TellEvent("PowerOn" if closed else "PowerOff"))
-    if closed and not work.state.power and not work.state.welded:
+    # A board that answers each power-off with where its contactor is would be told and answer without end.
+    if closed and not work.state.power and not work.state.welded and work.state.off_until_s is None:
         _cut(work)
 
 

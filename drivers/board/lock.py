@@ -17,6 +17,8 @@ LOCK_SLACK_S = 1.0
 HEARD_S = 0.5
 """A lock is judged only if its board was heard so lately; boards send at 5 Hz."""
 
+MOTOR_FAILED = "the board reports a failure of the lock's motor"
+
 
 def move(work: Work, request_id: int, locked: bool) -> None:
     """While the board has yet to start, the command waits for it."""
@@ -67,7 +69,7 @@ def due(work: Work) -> None:
     if work.now_s > state.heard_s + HEARD_S:
         work.change(lock_request=replace(request, by_s=work.now_s + HEARD_S))
     elif not state.reports_lock:
-        _done(work)
+        _done(work, MOTOR_FAILED if state.flags.connector_lock_failed else "")
     else:
         work.change(lock_failed=True)
         _done(work, f"the lock did not move in time: it reports {state.lock!r}")

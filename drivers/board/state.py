@@ -115,6 +115,8 @@ class State:
     flags: ErrorFlags = NO_FLAGS
     latched: frozenset[str] = frozenset()
     """Flags that count until the car has left, whatever restarts meanwhile."""
+    car_left: bool = False
+    """State A was seen, and no car since."""
     cable: Cable | None = None
     lock: Lock = "undefined"
     reports_lock: bool = False

@@ -9,6 +9,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
+import os
+import socket
 import threading
 import time
 from collections import deque
@@ -104,7 +106,18 @@ def open_bus(settings: CanSettings) -> can.BusABC:
         more["can_filters"] = [
             {"can_id": each.id, "can_mask": each.mask, "extended": each.extended} for each in settings.wanted
         ]
-    return can.Bus(interface=settings.interface, channel=settings.channel, ignore_config=True, **more)
+    bus = can.Bus(interface=settings.interface, channel=settings.channel, ignore_config=True, **more)
+    if settings.interface == "socketcan":
+        _require_up(bus)
+    return bus
+
+
+def _require_up(bus: Any) -> None:
+    """A socket is opened although its interface is down; the kernel says so afterwards (net/can/raw.c, raw_bind)."""
+    code = bus.socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+    if code:
+        bus.shutdown()
+        raise OSError(code, os.strerror(code))
 
 
 class CanBus:

@@ -135,6 +135,11 @@ class IsoTpLink:
         if isinstance(self._wire, MeasuredLink):
             yield from self._wire.measures(module_id)
 
+    @property
+    def damaged(self) -> int:
+        """See drivers.link.link.CountsDamage: where messages lack frames, others of one frame may be missing whole."""
+        return self.dropped
+
     async def run(self, listener: LinkListener) -> None:
         try:
             await self._wire.run(self.attach(listener))

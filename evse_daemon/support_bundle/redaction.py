@@ -27,7 +27,7 @@ _SHOWN = """
 
     charger_information_file mqtt_topic database_path connector_type session_logging_path logfile_suffix model
     can_device can_interface module_addresses allowlist_file host sqlite_db_file_path serial_port rxtx_gpio_chip
-    reset_gpio_chip link software_version evse_id evse_id_din selection_algorithm type validation_result charge_mode
+    reset_gpio_chip conn1_gpio_stop_button_bank conn2_gpio_stop_button_bank link software_version evse_id evse_id_din selection_algorithm type validation_result charge_mode
     switch_3ph1ph_while_charging_mode switch_3ph1ph_switch_limit_stickyness sae_j2847_2_bpt_mode
     switch_3ph1ph_cp_state session_id_type bpt_channel bpt_generator_mode bpt_grid_code_island_method wire
     auto_exec_commands plugin_commands

@@ -78,3 +78,50 @@ def test_whoever_asked_hears_of_the_lost_board_first(loss: str) -> None:
     assert told[0].fault.type == "evse_board_support/CommunicationFault"
     assert isinstance(told[1], s.LockDone)
     assert told[1].error
+
+
+def test_a_lock_whose_motor_failed_is_not_believed() -> None:
+    """A board that does not report where its lock is, but that it could not move it."""
+    rig = Rig.running()
+    rig.feed(s.MoveLock(1, locked=True))
+    rig.advance(1)
+    rig.board.flags = m.ErrorFlags(connector_lock_failed=True)
+    rig.advance(0.5)
+    (answer,) = rig.answers()
+    assert "motor" in answer.error
+    rig.feed(s.MoveLock(2, locked=True))
+    rig.advance(1)
+    rig.board.flags = m.ErrorFlags()
+    rig.advance(0.5)
+    assert rig.answers()[-1] == s.LockDone(2)
+
+
+def test_a_lock_that_is_mended_while_f_is_signalled_is_no_error_any_more() -> None:
+    """The car has left; the charger is out of order, signals F, and the board does not report A again."""
+    rig = Rig.running()
+    rig.plug_in("B")
+    rig.board.flags = m.ErrorFlags(connector_lock_failed=True)
+    rig.plug_in("A")
+    rig.feed(s.SetDuty(m.PILOT_F))
+    rig.advance(0.3)
+    assert rig.state.pilot == "F"
+    assert rig.errors() == {"connector_lock/MREC1ConnectorLockFailure"}
+    rig.board.flags = m.ErrorFlags(connector_lock_failed=True, over_current=True)
+    rig.advance(0.3)
+    rig.board.flags = m.ErrorFlags()
+    rig.advance(0.3)
+    assert rig.errors() == set()
+
+
+def test_it_counts_until_the_car_has_left_where_f_was_signalled_with_the_car_there() -> None:
+    rig = Rig.running()
+    rig.plug_in("B")
+    rig.board.flags = m.ErrorFlags(connector_lock_failed=True)
+    rig.feed(s.SetDuty(m.PILOT_F))
+    rig.advance(0.3)
+    rig.board.flags = m.ErrorFlags()
+    rig.advance(0.3)
+    assert rig.errors() == {"connector_lock/MREC1ConnectorLockFailure"}
+    rig.feed(s.SetDuty(m.PILOT_X1))
+    rig.plug_in("A")
+    assert rig.errors() == set()

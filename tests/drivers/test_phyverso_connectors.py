@@ -96,6 +96,21 @@ def test_a_board_that_does_not_take_its_configuration_is_an_error_and_charges_no
     assert rig.errors(1) == rig.errors(2) == set()
 
 
+def test_what_a_board_reports_before_it_is_configured_is_not_believed() -> None:
+    rig = Rig()
+    rig.board.silent = True
+    rig.feed(None, s.LinkUp())
+    rig.feed(1, s.Enable(True))
+    rig.feed(1, s.SetPower(True))
+    for configured in (False, True):
+        rig.feed(None, s.Received(m.ConfigurationRequest()))
+        rig.feed(1, s.Received(m.PilotState("C")))
+        rig.feed(None, s.Received(m.BoardAlive("1.0", configured=configured)))
+        assert rig.phases()[0] == ("running" if configured else "starting")
+        assert (rig.events(1) == ["C"]) == configured
+        assert (ON in [message for _, _, message in rig.sent]) == configured
+
+
 def test_the_host_is_heard_every_second_and_configures_once() -> None:
     rig = Rig.charging(1, 2)
     rig.sent.clear()
@@ -164,6 +179,15 @@ def test_a_fault_of_one_connector_does_not_touch_the_other(error: str, connector
     rig.feed(connector, s.SetPower(False))
     rig.plug_in(connector, "A")
     assert rig.errors(connector) == set()
+
+
+def test_a_board_that_answers_power_off_with_a_closed_contactor_is_not_answered_at_once() -> None:
+    rig = Rig.charging(1)
+    begin_s = rig.now_s
+    rig.feed(1, s.SetPower(False))
+    for _ in range(5):
+        rig.feed(1, s.Received(m.RelayState(True)))
+    assert rig.sent_since(begin_s, 1, OFF) == [0.0]
 
 
 def test_a_contactor_of_one_that_is_welded_leaves_the_other_charging() -> None:

@@ -16,11 +16,17 @@ NO_RESET_LINE = (
 )
 
 
-class SerialOptions(BoardOptions):
+class SerialLineOptions(BoardOptions):
     serial_port: str = "/dev/ttyUSB0"
     """The serial port; a path below /dev/serial/by-id stays the same whatever else is plugged in."""
     baud_rate: int = Field(115200, ge=9600, le=230400)
     """Bits per second; boards of this family come with 115200."""
+
+    def link(self) -> SerialLink:
+        return SerialLink(self.serial_port, self.baud_rate)
+
+
+class SerialOptions(SerialLineOptions):
     reset_gpio_chip: str = "gpiochip0"
     """The chip of the line that resets the board; empty: a message resets it."""
     reset_gpio: int = Field(27, ge=0, le=4095)
@@ -29,9 +35,6 @@ class SerialOptions(BoardOptions):
     def advice(self) -> Iterator[tuple[str, str, str]]:
         if not self.reset_gpio_chip:
             yield "reset_gpio_chip", NO_RESET_LINE, "use a board that watches its host, or wire its reset"
-
-    def link(self) -> SerialLink:
-        return SerialLink(self.serial_port, self.baud_rate)
 
     def reset_pin(self, *, active_low: bool) -> GpioLine | None:
         """The line, where one is configured; raises OSError where it cannot be had."""

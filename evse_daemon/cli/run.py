@@ -22,6 +22,7 @@ from evse_daemon.framework import log as logging_setup
 from evse_daemon.framework.bus import Tap
 from evse_daemon.framework.clock import RealClock
 from evse_daemon.framework.module import Journal
+from evse_daemon.home_assistant.discovery import discovery
 from evse_daemon.metrics.start import metrics_of
 from evse_daemon.mqtt.connections import MqttBroker
 from evse_daemon.mqtt.explain_topic import ExplainTopic
@@ -115,7 +116,8 @@ async def run_station(
     topics = Topics(config.settings.mqtt_everest_prefix, config.settings.mqtt_external_prefix)
     gateway = Gateway(station.bus, topics, config.daemon.mqtt_dialect, MqttBroker(broker, topics.name))
     station.bus.taps.append(gateway)
-    gateway.attach_explanation(ExplainTopic(topics, station.bus.clock, station.explain))
+    gateway.attach_topics(ExplainTopic(topics, station.bus.clock, station.explain))
+    gateway.attach_topics(discovery(config, topics, station.bus))
     if taps is not None:
         station.bus.taps.extend(taps(station))
     metrics = metrics_of(station, {"mqtt": gateway, "journal": journal, "systemd": service})

@@ -92,6 +92,16 @@ class MetricsSettings(_Block):
     """This computer alone; of other addresses check-config warns, as there is no TLS and no login."""
 
 
+class HomeAssistantSettings(_Block):
+    """Announces the EVSEs to Home Assistant by its MQTT discovery (docs/home-assistant.md)."""
+
+    enabled: bool = False
+    discovery_prefix: str = Field("homeassistant", pattern=r"^[A-Za-z0-9_-]+$", max_length=64)
+    """As it is set in Home Assistant's MQTT integration."""
+    commands: bool = True
+    """False: Home Assistant gets readings only, and no switch, number or button."""
+
+
 class DaemonSettings(_Block):
     """The ``daemon:`` block: what only this daemon can be set to."""
 
@@ -107,6 +117,7 @@ class DaemonSettings(_Block):
     """By the id of an EnergyNode, what is expected of whoever sets limits there."""
     metrics: MetricsSettings | None = None
     """None: off."""
+    home_assistant: HomeAssistantSettings = HomeAssistantSettings()
     broker: BrokerLogin = BrokerLogin()
     state_dir: FilePath | None = None
     """Where the journal and other durable state are kept; the command line decides where none is given."""

@@ -19,5 +19,5 @@ class Process(ProcessCollector):
         return time.time() - time.clock_gettime(time.CLOCK_BOOTTIME)
 
     def collect(self) -> Iterable[Family]:
-        self._btime = self._boot_time()
+        self._btime = self._boot_time()  # type: ignore[assignment]  # the library's own is a float, too
         return super().collect()

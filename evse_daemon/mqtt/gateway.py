@@ -35,9 +35,9 @@ from evse_daemon.metrics import names
 from evse_daemon.mqtt.client import BrokerUnreachable, Inbound, Will
 from evse_daemon.mqtt.connections import Broker, Connection
 from evse_daemon.mqtt.dialects import DIALECTS, Delivery, DialectName, Documented, to_json
-from evse_daemon.mqtt.explain_topic import ExplainTopic
 from evse_daemon.mqtt.external import ExternalTopics
 from evse_daemon.mqtt.outbox import Rank, Render, already
+from evse_daemon.mqtt.own_topics import OwnTopics
 from evse_daemon.mqtt.remote_calls import RemoteCalls, outcome_as_json
 from evse_daemon.mqtt.sender import Sender
 from evse_daemon.mqtt.topics import Topics
@@ -116,7 +116,7 @@ class Gateway:
         self._phase = _Phase.STARTING
         self._ready: dict[str, Render] = {}
         self._peers: Peers | None = None
-        self._explain: ExplainTopic | None = None
+        self._own: list[OwnTopics] = []
         self._connections = 0
         self._hearings = 0
         self._told_online = False
@@ -162,10 +162,10 @@ class Gateway:
         self._peers = peers
         peers.attached(self._sender, lambda: self.connected)
 
-    def attach_explanation(self, explain: ExplainTopic) -> None:
-        """The station can say why it does not charge; before ``start``."""
-        self._explain = explain
-        explain.attached(self._sender)
+    def attach_topics(self, own: OwnTopics) -> None:
+        """The daemon has something to say by itself; before ``start``."""
+        self._own.append(own)
+        own.attached(self._sender)
 
     def module_created(self, module_id: str, class_name: str) -> None:
         """A module and its implementations exist."""
@@ -192,8 +192,8 @@ class Gateway:
         if self._phase is _Phase.STOPPING:
             return
         self._phase = _Phase.READY
-        if self._explain is not None:
-            self._explain.begin()
+        for own in self._own:
+            own.begin()
         if announce:
             self._publish_ready(self._topics.ready, self._dialect.all_ready())
 
@@ -211,9 +211,8 @@ class Gateway:
         spoken = [(self._topics.all_commands, COMMAND_QOS)]
         if self._peers is not None:
             spoken = self._peers.subscriptions()
-        if self._explain is not None:
-            spoken = [*spoken, *self._explain.subscriptions()]
-        subscriptions = [*spoken, *self.external.subscriptions()]
+        heard = [subscription for own in self._own for subscription in own.subscriptions()]
+        subscriptions = [*spoken, *heard, *self.external.subscriptions()]
         await self._sender.start(publisher, self._clear_leftovers, required=required)
         self._subscriber = self._broker.subscriber(subscriptions, self._receive, self._hearing)
         try:
@@ -309,7 +308,7 @@ class Gateway:
     def _receive(self, message: Inbound) -> None:
         if self._peers is not None and self._peers.receive(message):
             return
-        if self._explain is not None and self._explain.receive(message):
+        if any(own.receive(message) for own in self._own):
             return
         topic = self._topics.parse(message.topic)
         if topic is not None and topic.kind == "cmd":
@@ -325,8 +324,7 @@ class Gateway:
     def _retained(self) -> list[str]:
         """The topics on which the broker keeps what this run has said."""
         found = [*self._ready] if self._dialect.ready_delivery.retain else []
-        if self._explain is not None:
-            found.append(self._topics.explain)
+        found += [topic for own in self._own for topic in own.retained()]
         return found + [
             self._topics.var(source.module_id, source.implementation_id, name)
             for source in self._bus.implementations.values()
@@ -357,8 +355,8 @@ class Gateway:
         self._told_online = False
         self._say_online()
         self.external.refresh()
-        if self._explain is not None:
-            self._explain.reconnected()
+        for own in self._own:
+            own.reconnected()
         if self._peers is not None:
             self._peers.reconnected()
         for source in self._bus.implementations.values():
@@ -393,13 +391,15 @@ class Gateway:
         """What a run that died, of whichever dialect, has left retained on the broker goes before the new."""
         try:
             others = () if self._peers is None else self._peers.leftovers()
-            filters = (*self._topics.can_be_retained, *others)
+            ours = (topic for own in self._own for topic in own.leftovers())
+            filters = (*self._topics.can_be_retained, *others, *ours)
             leftovers = await self._broker.retained(filters) if filters else []
         except BrokerUnreachable as error:
             log.warning("retained messages of a former run could not be looked for", reason=str(error))
             return
         denials = self._denials()
-        for topic in leftovers:
+        kept = {topic for own in self._own for topic in own.kept()}
+        for topic in (topic for topic in leftovers if topic not in kept):
             self._sender.first(topic, denials.get(topic, already(_EMPTY)), _PRESENCE)
 
 

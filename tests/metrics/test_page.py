@@ -79,7 +79,7 @@ def test_a_scraper_that_is_gone_meanwhile_does_not_lock_out_the_next() -> None:
 def test_the_start_of_the_process_is_by_the_clock_of_now_and_needs_nothing_that_systemd_hides(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    plain_open = builtins.open
+    plain_open, started = builtins.open, psutil.Process().create_time()
 
     def guarded(file: Any, *arguments: Any, **more: Any) -> Any:
         assert str(file) != "/proc/stat", "ProcSubset=pid"
@@ -87,7 +87,6 @@ def test_the_start_of_the_process_is_by_the_clock_of_now_and_needs_nothing_that_
 
     monkeypatch.setattr(builtins, "open", guarded)
     collector = collector_of(World().station)
-    started = psutil.Process().create_time()
     assert scrape(collector).one("process_start_time_seconds") == pytest.approx(started, abs=2)
     assert scrape(collector).one("process_open_fds") > 0
     real = time.time

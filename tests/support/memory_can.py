@@ -23,7 +23,7 @@ from simulators.wired import FAR_END, over_wire
 from simulators.wires.slcan_adapter import SlcanAdapter
 from simulators.yeti_firmware.can_line import CanLine
 from simulators.yeti_firmware.module import Line, YetiFirmware
-from tests.support.memory_wire import MemoryBoard, MemoryPipe, _Forever
+from tests.support.memory_wire import Forever, MemoryBoard, MemoryPipe
 
 
 class LaterPipe(MemoryPipe):
@@ -63,7 +63,7 @@ class MemoryCan:
         pipe.host_received, pipe.host_up, pipe.host_lost = self._end.feed, up, listener.bus_lost
         if pipe.is_open:
             up()
-        await _Forever()
+        await Forever()
 
     def send(self, frame: CanFrame) -> None:
         assert self._end is not None

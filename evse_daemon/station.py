@@ -257,7 +257,7 @@ class Station:
         """An exception left a module: it recovers, or it is cut off and its peers are told."""
         module = self.modules.get(module_id)
         if module is None:
-            log.error("an observer of the bus failed", exc_info=error)
+            self.bus.seldom.error("observer", "an observer of the bus failed", exc_info=error)
             return
         self._failures[module_id] += 1
         # It may have to switch power off: before anything is written of it.

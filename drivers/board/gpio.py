@@ -89,10 +89,15 @@ class GpioButton:
         return len(events) // _EVENT_BYTES
 
 
+def chip_path(chip: str) -> str:
+    """The device of a chip that is given by its name or its path."""
+    return chip if chip.startswith("/") else f"/dev/{chip}"
+
+
 def _line(chip: str, line: int, flags: int, ioctl: Ioctl) -> int:
     """The descriptor of a line."""
     request = bytearray(_REQUEST.pack(line, *[0] * 63, b"evse-daemon", flags, 0, 1, 0, 0))
-    descriptor = os.open(chip if chip.startswith("/") else f"/dev/{chip}", os.O_RDWR | os.O_CLOEXEC)
+    descriptor = os.open(chip_path(chip), os.O_RDWR | os.O_CLOEXEC)
     try:
         ioctl(descriptor, _GET_LINE, request)
     finally:

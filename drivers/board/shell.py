@@ -46,7 +46,7 @@ class BoardShell(Module):
         self._settings: tuple[state.Settings, ...] = ()
         self._timer: Timer | None = None
         self._timer_s: float | None = None
-        self._limited_log = RateLimitedLog(self.log)
+        self._limited_log = RateLimitedLog(self.log, now=self.clock.now_s)
         self._damage = self.link if isinstance(self.link, CountsDamage) else None
         self._damaged = 0
         self.counts = Counts()
@@ -181,7 +181,7 @@ class BoardShell(Module):
             return
         if isinstance(message, WasReset):
             self.counts.resets += 1
-            self.log.info("the board has started", reason=message.reason)
+            self._limited_log.info("started", "the board has started", reason=message.reason)
         indices = [None] if number is None else self._indices(number)
         for index in indices:
             self._feed(index, state.Received(message))
@@ -244,7 +244,8 @@ class BoardShell(Module):
             self._limited_log.error("reset", "the reset line of the board does not move", reason=str(error))
 
     def _log_board(self, board: BoardAlive) -> None:
-        self.log.info(
+        self._limited_log.info(
+            "board",
             "the board",
             firmware=board.version,
             protocol=".".join(map(str, board.protocol)),

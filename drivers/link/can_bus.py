@@ -18,6 +18,7 @@ from typing import Any
 
 from drivers.link.can_errors import BUS_OFF, BUS_OFF_REASON, ErrorPeriod, describe
 from drivers.link.can_wire import CanFrame, CanListener
+from evse_daemon.framework.devices import CanInterface, Device, SerialDevice
 from evse_daemon.framework.measures import Measure
 from evse_daemon.framework.rate_limit import RateLimitedLog
 from evse_daemon.metrics import names
@@ -72,6 +73,15 @@ class CanSettings:
     """Without any frame for so long, the bus is opened anew: an adapter may have forgotten that it was open."""
     wanted: tuple[CanFilter, ...] = ()
     """Frames of other identifiers need not arrive; socketcan leaves them in the kernel."""
+
+
+def devices_of(interface: str, channel: str, bitrate: int) -> tuple[Device, ...]:
+    """What of the machine a bus needs, by the options ``can_interface``, ``can_device`` and ``can_bitrate``."""
+    if interface == "socketcan":
+        return (CanInterface("can_device", channel, bitrate),)
+    if interface == "slcan":
+        return (SerialDevice("can_device", channel, ("can", "serial")),)
+    return ()
 
 
 OpenBus = Callable[[CanSettings], can.BusABC]

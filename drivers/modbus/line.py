@@ -171,14 +171,14 @@ class Line:
         if reason is None:
             if self._told is not None:
                 self._told = None
-                self._log.info("the line is open", line=str(self.place))
+                self._limited_log.info("open", "the line is open", line=str(self.place))
             return None
         self._failures += 1
         self._retry_s = self._now_s() + RECONNECT_S
         self._why_closed = reason
         if reason != self._told:
             self._told = reason
-            self._log.warning("the line is not there", line=str(self.place), reason=reason)
+            self._limited_log.warning(reason, "the line is not there", line=str(self.place), reason=reason)
         return reason
 
     def _note(self, request: Request, outcome: Outcome) -> None:

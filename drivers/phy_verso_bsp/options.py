@@ -9,9 +9,10 @@ from typing import Any, Literal, Self
 from pydantic import Field, model_validator
 
 from drivers.board import messages as m
-from drivers.board.gpio import GpioButton, GpioLine
+from drivers.board.gpio import GpioButton, GpioLine, chip_path
 from drivers.board.serial_options import SerialLineOptions
 from drivers.phy_verso_bsp.codec import CONNECTORS, MOTOR_LOCKS
+from evse_daemon.framework.devices import Device, GpioChipLine
 from evse_daemon.types.evse_board_support import HardwareCapabilities
 
 MotorLockType = Literal[-1, 1, 2]
@@ -123,6 +124,17 @@ class PhyVersoOptions(SerialLineOptions):
         for number in CONNECTORS:
             if self._of(number, "disable_port") and self._of(number, "dc"):
                 yield f"conn{number}_dc", "it has no effect: the port is disabled", f"remove conn{number}_dc"
+
+    def devices(self) -> Iterator[Device]:
+        yield from super().devices()
+        if self.reset_gpio > 0:
+            chip = chip_path(f"gpiochip{self.reset_gpio_bank}")
+            yield GpioChipLine("reset_gpio_bank", chip, self.reset_gpio_pin)
+        for number in CONNECTORS:
+            if self._of(number, "gpio_stop_button_enabled"):
+                option = f"conn{number}_gpio_stop_button_bank"
+                chip = chip_path(self._of(number, "gpio_stop_button_bank"))
+                yield GpioChipLine(option, chip, self._of(number, "gpio_stop_button_pin"))
 
     def reset_pin(self) -> GpioLine | None:
         """The line, where one is configured; raises OSError where it cannot be had."""

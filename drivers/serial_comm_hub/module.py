@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Literal
 
 from pydantic import Field
@@ -10,6 +10,7 @@ from pydantic import Field
 from drivers.modbus.client import SerialPort
 from drivers.modbus.hub import Hub
 from drivers.modbus.line import Line, Patience
+from evse_daemon.framework.devices import Device, SerialDevice
 from evse_daemon.framework.measures import Measure
 from evse_daemon.framework.module import Context, Module, ModuleOptions, Provides, unsupported
 from evse_daemon.interfaces.serial_communication_hub import SerialCommunicationHub
@@ -37,6 +38,9 @@ class HubOptions(ModuleOptions):
     """From there to its end, beside its time on the wire."""
     retries: int = Field(2, ge=0, le=10)
     """Further attempts where a device does not answer."""
+
+    def devices(self) -> Iterable[Device]:
+        return (SerialDevice("serial_port", self.serial_port, ("serial", "pymodbus")),)
 
 
 class SerialCommHub(Module):

@@ -18,6 +18,8 @@ import structlog
 from evse_daemon import __version__
 from evse_daemon.cli.exit_codes import ExitCode
 from evse_daemon.config import ConfigurationError, RunConfig, load
+from evse_daemon.config.remembered import remember
+from evse_daemon.event_log import EventLog
 from evse_daemon.framework import log as logging_setup
 from evse_daemon.framework.bus import Tap
 from evse_daemon.framework.clock import RealClock
@@ -33,6 +35,8 @@ from evse_daemon.mqtt.unreachable import BrokerUnreachable
 from evse_daemon.service_manager import ServiceManager
 from evse_daemon.station import Station
 from evse_daemon.store import SqliteJournal
+from evse_daemon.store.lock import FolderTaken, locked
+from evse_daemon.store.retention import Limits
 from evse_daemon.supervision import supervised
 
 RELEASED = dt.date(2026, 1, 1)
@@ -57,7 +61,12 @@ def run(config_path: Path, state_dir: Path | None, environ: Mapping[str, str]) -
     config = replace(config, daemon=config.daemon.model_copy(update={"state_dir": folder}))
     writer = logging_setup.configure(config.daemon.log_level, config.daemon.log_format)
     try:
-        return asyncio.run(_run(config, folder))
+        with locked(folder):
+            remember(config_path, folder)
+            return asyncio.run(_run(config, folder))
+    except FolderTaken as error:
+        print(error, file=sys.stderr)
+        return ExitCode.FAILED
     finally:
         writer.close()
 
@@ -73,9 +82,10 @@ async def _run(config: RunConfig, state_dir: Path) -> int:
             remedy="Set the clock, or let a time server do it (timedatectl).",
         )
     # Where it cannot be used, it says so itself, and no transaction starts until it can.
-    journal = SqliteJournal(state_dir / "journal.db", asyncio.get_running_loop())
+    limits = Limits(config.daemon.history_days, config.daemon.history_mb << 20)
+    journal = SqliteJournal(state_dir / "journal.db", asyncio.get_running_loop(), limits)
     try:
-        return await run_station(config, config.broker(), journal)
+        return await run_station(config, config.broker(), journal, taps=lambda _: [EventLog()])
     finally:
         journal.close()
 

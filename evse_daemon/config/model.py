@@ -121,8 +121,13 @@ class DaemonSettings(_Block):
     broker: BrokerLogin = BrokerLogin()
     state_dir: FilePath | None = None
     """Where the journal and other durable state are kept; the command line decides where none is given."""
+    history_days: Integer = Field(400, ge=30, le=36_500)
+    """How long transactions that are over are kept in the journal."""
+    history_mb: Integer = Field(100, ge=10, le=100_000)
+    """Mebibytes that the journal may take; the oldest transactions that are over go first."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
-    log_format: Literal["console", "json"] = "console"
+    log_format: Literal["auto", "console", "json", "journal"] = "auto"
+    """``auto``: fields for systemd's journal where stderr leads there, else lines for people."""
 
 
 class Connection(NamedTuple):

@@ -16,6 +16,7 @@ from evse_daemon.framework.calls import Call, CallError, CallIds, Deferred
 from evse_daemon.framework.clock import Clock, timestamp
 from evse_daemon.framework.errors import Error, ErrorManager, Mapping, Severity
 from evse_daemon.framework.interface import Command, Interface, Var
+from evse_daemon.framework.rate_limit import RateLimitedLog
 from evse_daemon.types.error_lists import description, error_types
 
 T = TypeVar("T")
@@ -137,6 +138,7 @@ class Bus:
         self.call_ids = call_ids
         self.taps: list[Tap] = []
         self.fail = failed
+        self.seldom = RateLimitedLog(log)
         self.implementations: dict[tuple[str, str], Implementation[Any]] = {}
         self._schedule = schedule
         self._ready: deque[Inbox] = deque()
@@ -298,7 +300,8 @@ class Implementation(Generic[I_co]):
         self.bus.show(Tap.call_finished, call)
 
     def call_failed(self, call: Call[Any], error: CallError) -> None:
-        log.warning(
+        self.bus.seldom.warning(
+            (call.origin, self.module_id, self.implementation_id, call.command.name, error.type),
             "command failed",
             caller=call.origin,
             module=self.module_id,

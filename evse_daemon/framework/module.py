@@ -16,7 +16,7 @@ from __future__ import annotations
 from collections.abc import Callable, Coroutine, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, TypeVar
 
 import structlog
 from pydantic import BaseModel, ConfigDict, Field
@@ -27,6 +27,9 @@ from evse_daemon.framework.errors import Mapping
 from evse_daemon.framework.interface import Interface
 from evse_daemon.framework.limit_source import LimitSource
 from evse_daemon.framework.measures import Measure
+
+if TYPE_CHECKING:
+    from evse_daemon.framework.devices import Device
 
 I = TypeVar("I", bound=Interface)  # noqa: E741 - stands for Interface
 
@@ -42,6 +45,10 @@ class ModuleOptions(BaseModel):
 
     def advice(self) -> Iterable[tuple[str, str, str]]:
         """What check-config warns of: the option, what there is to mind, what can be done about it."""
+        return ()
+
+    def devices(self) -> Iterable[Device]:
+        """What of the machine the module uses, which ``evse-daemon doctor`` looks at; nothing is opened here."""
         return ()
 
 

@@ -262,7 +262,8 @@ class RemoteCalls:
             ):
                 continue
             self._told_arguments.add(key)
-            log.warning(
+            self._seldom.warning(
+                ("argument", key),
                 "an argument is ignored, the command does not have it",
                 topic=self._topic(topic),
                 argument=name[:60],

@@ -61,6 +61,10 @@ class Topics:
         """Where a request is answered; its payload is ``reply``."""
         return f"{self.explain_request}/response/{reply}"
 
+    def doctor(self, visitor: str) -> str:
+        """Where ``evse-daemon doctor`` says something to itself, to see what comes back; nobody else listens."""
+        return f"evse_daemon/{self.name}/doctor/{visitor}"
+
     def definition(self, *names: str) -> str:
         """What a manager tells all modules that start: ``interfaces``, or ``manifests`` of a class."""
         return self.prefix + "/".join(names)

@@ -100,6 +100,15 @@ STATION: tuple[StationTopic, ...] = (
         (_EXPLANATION,),
     ),
     StationTopic(
+        "doctor",
+        TOPICS.doctor(CALLER),
+        2,
+        False,
+        "what `evse-daemon doctor` says to itself, to see whether and how soon it comes back",
+        ("1",),
+        by="client",
+    ),
+    StationTopic(
         "ready",
         TOPICS.ready,
         *_DIALECT.ready_delivery,

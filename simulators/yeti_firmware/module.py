@@ -110,7 +110,7 @@ class YetiFirmware(Module):
         self._measured = self._measure()
         self._energy = EnergyCounter()
         self._counted_until_s = self.clock.now_s()
-        self._limited_log = RateLimitedLog(self.log)
+        self._limited_log = RateLimitedLog(self.log, now=self.clock.now_s)
 
     def make_line(self) -> Line:
         """The board's end of the wire."""

@@ -18,6 +18,7 @@ from evse_daemon.framework.module import (
     RequiresMany,
     RequiresOptional,
 )
+from evse_daemon.framework.rate_limit import RateLimitedLog
 from evse_daemon.interfaces.energy import Energy
 from evse_daemon.interfaces.energy_price_information import EnergyPriceInformation
 from evse_daemon.interfaces.external_energy_limits import ExternalEnergyLimits
@@ -55,6 +56,7 @@ class EnergyNode(Module):
 
     def __init__(self, context: Context) -> None:
         super().__init__(context)
+        self._seldom = RateLimitedLog(self.log, now=self.clock.now_s)
         options = context.options
         assert isinstance(options, EnergyNode.Options)
         self._fuse = Fuse(
@@ -133,9 +135,17 @@ class EnergyNode(Module):
         began, over = problems.edges(self._problems, found)
         self._problems = found
         for problem in began:
-            self.log.error(problem.name, node=problem.node, what=problem.what, remedy=problem.remedy)
+            self._seldom.error(
+                (problem.name, problem.node),
+                problem.name,
+                node=problem.node,
+                what=problem.what,
+                remedy=problem.remedy,
+            )
         for problem in over:
-            self.log.info("over", problem=problem.name, node=problem.node)
+            self._seldom.info(
+                ("over", problem.name, problem.node), "over", problem=problem.name, node=problem.node
+            )
 
     def measures(self) -> Iterator[Measure]:
         request = self.energy_grid.last_values.get(Energy.energy_flow_request.name)

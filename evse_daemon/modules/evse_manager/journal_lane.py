@@ -168,7 +168,7 @@ class JournalLane:
                 if state in ("WaitingForAuthentication", "Finished"):
                     self._request_energy()
             case effects.Note(message):
-                evse.log.info(message)
+                evse.seldom.info(message, message)
             case effects.StartMeter():
                 evse.meter.start(effect, evse.state.session.validation)
             case effects.StopMeter():
@@ -212,7 +212,7 @@ class JournalLane:
             return
         self._committing = None
         if error is not None:
-            self._evse.log.error("a record could not be stored", reason=error)
+            self._evse.seldom.error("record", "a record could not be stored", reason=error)
         self._feed(events.Committed(request_id, error))
         self.run()
         self._rested()
@@ -239,4 +239,6 @@ class JournalLane:
 
     def _recorded(self, error: str | None) -> None:
         if error is not None:
-            self._evse.log.warning("a meter value of a transaction could not be stored", reason=error)
+            self._evse.seldom.warning(
+                "meter", "a meter value of a transaction could not be stored", reason=error
+            )

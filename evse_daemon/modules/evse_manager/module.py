@@ -206,11 +206,15 @@ class EvseManager(EvseShell):
         for cause in self.state.inoperative:
             if latches.key(cause) not in known:
                 row = latches.row(cause)
-                self.log.warning(
-                    "charging is prevented", error=latches.name(cause), what=row.text, remedy=row.remedy
+                self.seldom.warning(
+                    latches.key(cause),
+                    "charging is prevented",
+                    error=latches.name(cause),
+                    what=row.text,
+                    remedy=row.remedy,
                 )
         if not self.state.inoperative:
-            self.log.info("nothing prevents charging any more")
+            self.seldom.info("over", "nothing prevents charging any more")
 
     def _arm(self, now_s: float) -> None:
         deadline_s = next_deadline_s(self.config, self.state)

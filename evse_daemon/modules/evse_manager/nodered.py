@@ -75,7 +75,7 @@ class NodeRed:
         """The newest payload of each topic, and when it was told."""
         self._states: dict[str, str] = {}
         """What is repeated."""
-        self._seldom = RateLimitedLog(evse.log)
+        self._seldom = RateLimitedLog(evse.log, now=evse.clock.now_s)
 
     def register(self) -> None:
         """Subscribes, in ``init`` of the module."""

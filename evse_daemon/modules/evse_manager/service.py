@@ -20,7 +20,7 @@ class ServiceCommands:
 
     def __init__(self, evse: EvseShell) -> None:
         self._evse = evse
-        self._seldom = RateLimitedLog(evse.log)
+        self._seldom = RateLimitedLog(evse.log, now=evse.clock.now_s)
         context = evse.context
         self._topic = service_command(context.station, context.module_id, CLEAR_LATCHED_ERROR)
         self._response = service_response(context.station, context.module_id, CLEAR_LATCHED_ERROR)

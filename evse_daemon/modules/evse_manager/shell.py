@@ -7,6 +7,7 @@ from functools import partial
 
 from evse_daemon.framework.bus import Client
 from evse_daemon.framework.module import Context, Module, Provides, Requires, RequiresOptional
+from evse_daemon.framework.rate_limit import RateLimitedLog
 from evse_daemon.interfaces.ac_rcd import AcRcd
 from evse_daemon.interfaces.auth_token_provider import AuthTokenProvider
 from evse_daemon.interfaces.connector_lock import ConnectorLock
@@ -54,6 +55,7 @@ class EvseShell(Module):
         super().__init__(context)
         assert isinstance(context.options, EvseManagerOptions)
         self.options = context.options
+        self.seldom = RateLimitedLog(self.log, now=self.clock.now_s)
         self.config = KernelConfig()
         self.state = State()
         self.session_log = SessionLogger(

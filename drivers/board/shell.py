@@ -82,7 +82,8 @@ class BoardShell(Module):
         yield from self.counts.measures(self.module_id)
         states = [connector.state for connector in self.connectors]
         yield names.BOARD_LINK_UP.of(any(each.wire for each in states), self.module_id)
-        yield names.BOARD_RUNNING.of(all(each.phase == "running" for each in states), self.module_id)
+        running = bool(states) and all(each.phase == "running" for each in states)
+        yield names.BOARD_RUNNING.of(running, self.module_id)
         if any(each.board is not None for each in states):
             silent_s = self.clock.now_s() - max(each.heard_s for each in states)
             yield names.BOARD_HEARD.of(self.clock.utc().timestamp() - silent_s, self.module_id)

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import structlog
-from prometheus_client import CollectorRegistry, PlatformCollector, ProcessCollector
+from prometheus_client import CollectorRegistry, PlatformCollector
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 from prometheus_client.core import Metric as Family
 from prometheus_client.exposition import choose_encoder
@@ -24,6 +24,7 @@ from evse_daemon.framework.rate_limit import RateLimitedLog
 from evse_daemon.metrics import names
 from evse_daemon.metrics.bus_tap import BusTap
 from evse_daemon.metrics.loop_lag import LoopLag
+from evse_daemon.metrics.process import Process
 from evse_daemon.station import Station
 
 LONGEST_LABEL = 128
@@ -67,7 +68,7 @@ class Collector:
         self._collections = 0
         self._took_s = 0.0
         self._process = CollectorRegistry()
-        ProcessCollector(registry=self._process)
+        Process(registry=self._process)
         PlatformCollector(registry=self._process)
         self._seldom = RateLimitedLog(log)
         self._families: list[Family] = []

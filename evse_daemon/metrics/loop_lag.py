@@ -6,7 +6,7 @@ import asyncio
 from bisect import bisect_left
 
 PERIOD_S = 0.25
-"""A halt of so long is seen for sure, a shorter one by chance."""
+"""A longer halt is seen for sure, as up to so much less than it was; a shorter one by chance."""
 
 WINDOW_S = 60.0
 

@@ -70,6 +70,7 @@ class MetricsServer:
         """Where it listens, while it does."""
         self._host = host
         self._port = port
+        self._place = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
         self._page = page
         self._refused = refused
         self._within_s = within_s
@@ -90,7 +91,7 @@ class MetricsServer:
                     told = reason
                     log.error(  # noqa: TRY400 - no stack helps whoever reads this
                         "the metrics are not served, charging goes on without them",
-                        address=f"{self._host}:{self._port}",
+                        address=self._place,
                         reason=reason,
                         remedy="Set daemon.metrics.port to a free port and host to an address of this computer; "
                         f"`ss -ltnp 'sport = :{self._port}'` shows who has the port. It is tried for again.",
@@ -99,7 +100,7 @@ class MetricsServer:
                 continue
             try:
                 self.address = server.sockets[0].getsockname()[:2]
-                log.info("metrics", url=f"http://{self._host}:{self.address[1]}{PATH}")
+                log.info("metrics are served", url=f"http://{self._place}{PATH}")
                 await asyncio.get_running_loop().create_future()
             finally:
                 self.address = None

@@ -18,6 +18,9 @@ from evse_daemon.interfaces.evse_manager import EvseManager
 from evse_daemon.metrics import names
 from evse_daemon.metrics.start import metrics_of
 from evse_daemon.modules.evse_manager import measured
+from evse_daemon.modules.evse_manager.explain_limits import Told
+from evse_daemon.modules.evse_manager.local_limits import LocalLimits
+from evse_daemon.modules.evse_manager.state import KernelConfig, State
 from evse_daemon.types.powermeter import Powermeter
 from tests.metrics.scrape import Metered, collector_of, scrape
 from tests.support.memory_wire import over_memory
@@ -289,6 +292,13 @@ def test_messages_that_find_an_inbox_full_are_counted() -> None:
 )
 def test_whoever_sets_limits_cannot_make_ever_new_series(source: str, label: str) -> None:
     assert measured.bounded(source, {"grid", "evse_1"}) == label
+
+
+def test_of_two_limits_with_one_name_the_smaller_is_shown() -> None:
+    told = Told(local=LocalLimits(current_a=10.0, power_w=2300.0), local_at_s=0.0)
+    found = [*measured.measures(KernelConfig(), State(), told, set(), 1.0)]
+    local = [each for each in found if each.metric is names.LIMIT and each.labels[1] == "local"]
+    assert [each.value for each in local] == [pytest.approx(2300 / 230 / 3)]
 
 
 # The order of the loop

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import builtins
 import time
+from typing import Any
 
+import psutil
 import pytest
 
 from evse_daemon.metrics.loop_lag import WINDOW_S, LoopLag
-from tests.metrics.scrape import OPENMETRICS, Scrape, collector_of
+from tests.metrics.scrape import OPENMETRICS, Scrape, collector_of, scrape
 from tests.support.waiting import run, until
 from tests.test_station import World
 
@@ -68,6 +71,27 @@ def test_a_scraper_that_is_gone_meanwhile_does_not_lock_out_the_next() -> None:
         assert (await collector.page(""))[1]
 
     run(scenario())
+
+
+# The process
+
+
+def test_the_start_of_the_process_is_by_the_clock_of_now_and_needs_nothing_that_systemd_hides(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    plain_open, started = builtins.open, psutil.Process().create_time()
+
+    def guarded(file: Any, *arguments: Any, **more: Any) -> Any:
+        assert str(file) != "/proc/stat", "ProcSubset=pid"
+        return plain_open(file, *arguments, **more)
+
+    monkeypatch.setattr(builtins, "open", guarded)
+    collector = collector_of(World().station)
+    assert scrape(collector).one("process_start_time_seconds") == pytest.approx(started, abs=2)
+    assert scrape(collector).one("process_open_fds") > 0
+    real = time.time
+    monkeypatch.setattr(time, "time", lambda: real() + 1e8)
+    assert scrape(collector).one("process_start_time_seconds") == pytest.approx(started + 1e8, abs=2)
 
 
 # The lag of the event loop

@@ -254,7 +254,8 @@ def test_a_port_in_use_is_named_with_what_to_do_and_taken_once_it_is_free(
 
     async def scenario() -> None:
         endpoint = Endpoint()
-        endpoint.server._port = port = free_port()
+        port = free_port()
+        endpoint.server = MetricsServer(HOST, port, endpoint._page, endpoint._refuse)
         taken = socket.create_server((HOST, port))
         with capture_logs() as logs:
             task = asyncio.ensure_future(endpoint.server.run())
@@ -278,7 +279,7 @@ def test_a_port_in_use_is_named_with_what_to_do_and_taken_once_it_is_free(
 def test_a_host_that_is_not_ours_is_named(host: str) -> None:
     async def scenario() -> None:
         endpoint = Endpoint()
-        endpoint.server._host = host
+        endpoint.server = MetricsServer(host, 9464, endpoint._page, endpoint._refuse)
         with capture_logs() as logs:
             task = asyncio.ensure_future(endpoint.server.run())
             await until(lambda: logs)

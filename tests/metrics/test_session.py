@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from evse_daemon.config import load
+from evse_daemon.config import load, load_text
 from evse_daemon.mqtt.topics import api_command, carsim_command
 from tests.metrics.scrape import Metered, Scrape
 from tests.system.processes import ROOT
@@ -114,6 +114,25 @@ def test_the_limits_and_which_of_them_decides(station: Metered) -> None:
     assert limited.one("evse_energy_node_limits_received_timestamp_seconds", node="evse_manager_sink") == (
         pytest.approx(station.clock.utc().timestamp() - 20, abs=1)
     )
+
+
+def test_a_node_whose_limits_nobody_sets_says_so_and_that_its_safe_current_holds() -> None:
+    text = (ROOT / "config" / "config-sim.yaml").read_text("utf-8")
+    expected = "{evse_manager_sink: {MaxReceiveTimeSec: 60, SafeCurrent: 8}}"
+    station = Metered(load_text(f"daemon: {{external_limits: {expected}}}\n{text}"))
+    station.advance(5)
+    silent, limit = "evse_energy_node_limits_silent", "evse_energy_node_limit_amperes"
+    before = station.scrape()
+    assert before.all(silent) == {("evse_manager_sink",): 1.0}
+    assert before.all(limit, node="evse_manager_sink") == {("safe_current",): 8.0}
+    assert before.one("evse_allowed_current_amperes", **EVSE) == 8
+    station.send(api_command("evse_manager", "set_limit_amps"), "10")
+    station.advance(5)
+    assert station.scrape().all(silent) == {("evse_manager_sink",): 0.0}
+    station.advance(60)
+    after = station.scrape()
+    assert after.all(silent) == {("evse_manager_sink",): 1.0}
+    assert after.all(limit, node="evse_manager_sink") == {("safe_current",): 8.0}
 
 
 def test_no_series_names_a_session_or_a_token(station: Metered) -> None:

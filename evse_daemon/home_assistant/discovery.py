@@ -112,7 +112,7 @@ class Discovery:
         """The station is ready."""
         if self._devices:
             self._began_s = self._clock.now_s()
-            self._due(self._began_s)
+            self._due()
 
     def reconnected(self) -> None:
         """The broker may have forgotten them."""
@@ -126,13 +126,12 @@ class Discovery:
             self._has_come = True
         return True
 
-    def _due(self, at_s: float) -> None:
+    def _due(self) -> None:
         try:
             self._announce(self._clock.now_s())
         except Exception as error:  # noqa: BLE001 - it only announces: a mistake in it may end nothing
             self._seldom.error("failed", "the EVSEs cannot be announced to Home Assistant", exc_info=error)
-        next_s = max(at_s, self._clock.now_s()) + PACE_S
-        self._clock.call_at(next_s, lambda: self._due(next_s))
+        self._clock.call_at(self._clock.now_s() + PACE_S, self._due)
 
     def _announce(self, now_s: float) -> None:
         if self._has_come and now_s - self._repeated_s >= AGAIN_S:

@@ -62,7 +62,7 @@ EVERY = [
     device(Evse("evse_1", metered, node), Topics("left", "api/"), found, commands=commands)
     for metered in (True, False)
     for node in ("sink", None)
-    for found in (None, capabilities(1, 16.0), capabilities())
+    for found in (None, capabilities(1, 16.0), capabilities(most_a=0.0), capabilities())
     for commands in (True, False)
 ]
 

@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from evse_daemon.config.document import Item
 from evse_daemon.config.model import DaemonSettings, ModuleConfig
 from evse_daemon.config.problems import Report
-from evse_daemon.home_assistant.evses import without_api
 
 
 def warn_of_missing_api(
@@ -23,6 +22,8 @@ def warn_of_missing_api(
     """
     if not daemon.home_assistant.enabled:
         return
+    from evse_daemon.home_assistant.evses import without_api  # noqa: PLC0415 - seldom needed
+
     place = daemon_item.at(("home_assistant",)) or daemon_item
     for module_id in without_api(modules):
         report.warning(

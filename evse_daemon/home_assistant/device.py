@@ -63,8 +63,8 @@ def device(
     for number in range(1, MOST_PHASES + 1):
         components |= _if(evse.metered and number <= phases, entities.of_a_phase(number))
     components |= _if(commands, entities.commands())
-    limit = entities.limit(evse.limited_at or "", most_a)
-    components |= _if(commands and evse.limited_at is not None, limit)
+    limited = evse.limited_at is not None and most_a > 0  # a number has to have a range
+    components |= _if(commands and limited, entities.limit(evse.limited_at or "", most_a))
     return {
         "device": {
             "identifiers": [identifier],
@@ -286,8 +286,6 @@ class _Entities:
 
 
 _CURRENT = {"device_class": "current", "unit_of_measurement": "A", "state_class": "measurement"}
-
-
 _SOURCE = "value_json.active_enable_disable_source"
 _DEVICE_CLASSES = {"W": "power", "A": "current", "V": "voltage", "°C": "temperature"}
 

@@ -11,7 +11,8 @@ Assistant removes it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import structlog
@@ -19,8 +20,6 @@ import structlog
 from evse_daemon.config.model import RunConfig
 from evse_daemon.framework.bus import Bus
 from evse_daemon.framework.rate_limit import RateLimitedLog
-from evse_daemon.home_assistant.device import device
-from evse_daemon.home_assistant.evses import Evse, evses
 from evse_daemon.home_assistant.ids import ANY, device_topic
 from evse_daemon.interfaces.evse_manager import EvseManager
 from evse_daemon.mqtt.client import Inbound
@@ -44,7 +43,7 @@ ONLINE = b"online"
 
 DELIVERY = Delivery(1, retain=True)
 
-Announced = HardwareCapabilities | None
+Describe = Callable[[HardwareCapabilities | None], dict[str, Any]]
 
 log = structlog.get_logger(__name__)
 
@@ -52,8 +51,16 @@ log = structlog.get_logger(__name__)
 def discovery(config: RunConfig, topics: Topics, bus: Bus) -> Discovery:
     """As the configuration wants it; switched off it only removes what was announced before."""
     wanted = config.daemon.home_assistant
-    announced = evses(config.modules) if wanted.enabled else ()
-    return Discovery(topics, bus, announced, wanted.discovery_prefix, commands=wanted.commands)
+    if not wanted.enabled:
+        return Discovery(topics, bus, wanted.discovery_prefix, {})
+    from evse_daemon.home_assistant.device import device  # noqa: PLC0415 - it is off by default
+    from evse_daemon.home_assistant.evses import evses  # noqa: PLC0415 - as device
+
+    described = {
+        evse.module_id: partial(device, evse, topics, commands=wanted.commands)
+        for evse in evses(config.modules)
+    }
+    return Discovery(topics, bus, wanted.discovery_prefix, described)
 
 
 class Discovery:
@@ -62,23 +69,21 @@ class Discovery:
     Args:
         topics: names of everything.
         bus: where the boards tell what they are built for.
-        evses: those to announce; empty where it is switched off.
         discovery_prefix: Home Assistant's.
-        commands: also what changes something.
+        devices: by the module id of an EVSE, what makes its announcement; empty where it is switched off.
     """
 
     def __init__(
-        self, topics: Topics, bus: Bus, evses: Sequence[Evse], discovery_prefix: str, *, commands: bool
+        self, topics: Topics, bus: Bus, discovery_prefix: str, devices: Mapping[str, Describe]
     ) -> None:
         self._topics = topics
         self._bus = bus
         self._clock = bus.clock
-        self._evses = evses
+        self._devices = devices
         self._prefix = discovery_prefix
-        self._commands = commands
         self._birth = home_assistant_status(discovery_prefix)
         self._sender: Sender | None = None
-        self._announced: dict[str, Announced] = {}
+        self._announced: dict[str, HardwareCapabilities | None] = {}
         self._began_s = 0.0
         self._repeated_s = -AGAIN_S
         self._has_come = False
@@ -89,7 +94,7 @@ class Discovery:
         self._sender = sender
 
     def subscriptions(self) -> list[tuple[str, int]]:
-        return [(self._birth, 1)] if self._evses else []
+        return [(self._birth, 1)] if self._devices else []
 
     def retained(self) -> tuple[str, ...]:
         """None: a station that has ended is still a device, and unavailable."""
@@ -101,13 +106,13 @@ class Discovery:
 
     def kept(self) -> frozenset[str]:
         """The topics of those that are announced still."""
-        return frozenset(self._topic(evse) for evse in self._evses)
+        return frozenset(self._topic(evse) for evse in self._devices)
 
     def begin(self) -> None:
         """The station is ready."""
-        if self._evses:
+        if self._devices:
             self._began_s = self._clock.now_s()
-            self._due(self._began_s)
+            self._due()
 
     def reconnected(self) -> None:
         """The broker may have forgotten them."""
@@ -115,36 +120,34 @@ class Discovery:
 
     def receive(self, message: Inbound) -> bool:
         """Hears that Home Assistant has come; False where the message says nothing of the kind."""
-        if not self._evses or message.topic != self._birth:
+        if not self._devices or message.topic != self._birth:
             return False
         if message.payload == ONLINE and not message.retain:
             self._has_come = True
         return True
 
-    def _due(self, at_s: float) -> None:
+    def _due(self) -> None:
         try:
             self._announce(self._clock.now_s())
         except Exception as error:  # noqa: BLE001 - it only announces: a mistake in it may end nothing
             self._seldom.error("failed", "the EVSEs cannot be announced to Home Assistant", exc_info=error)
-        next_s = max(at_s, self._clock.now_s()) + PACE_S
-        self._clock.call_at(next_s, lambda: self._due(next_s))
+        self._clock.call_at(self._clock.now_s() + PACE_S, self._due)
 
     def _announce(self, now_s: float) -> None:
         if self._has_come and now_s - self._repeated_s >= AGAIN_S:
             self._has_come, self._repeated_s = False, now_s
             self._announced.clear()
-        for evse in self._evses:
+        for evse, describe in self._devices.items():
             capabilities = self._capabilities(evse)
             if capabilities is None and now_s - self._began_s < BOARD_S:
                 continue
-            if evse.module_id not in self._announced or self._announced[evse.module_id] != capabilities:
-                self._announced[evse.module_id] = capabilities
-                payload = device(evse, self._topics, capabilities, commands=self._commands)
-                self._publish(self._topic(evse), payload)
+            if evse not in self._announced or self._announced[evse] != capabilities:
+                self._publish(self._topic(evse), describe(capabilities))
+                self._announced[evse] = capabilities
 
-    def _capabilities(self, evse: Evse) -> HardwareCapabilities | None:
+    def _capabilities(self, evse: str) -> HardwareCapabilities | None:
         for (module_id, _), implementation in self._bus.implementations.items():
-            if module_id == evse.module_id and implementation.interface is EvseManager:
+            if module_id == evse and implementation.interface is EvseManager:
                 found: HardwareCapabilities | None = implementation.last_values.get(
                     EvseManager.hw_capabilities.name
                 )
@@ -155,5 +158,5 @@ class Discovery:
         assert self._sender is not None
         self._sender.newest(topic, already(to_json(payload)), DELIVERY)
 
-    def _topic(self, evse: Evse) -> str:
-        return device_topic(self._prefix, self._topics.name, evse.module_id)
+    def _topic(self, evse: str) -> str:
+        return device_topic(self._prefix, self._topics.name, evse)

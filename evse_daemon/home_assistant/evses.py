@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
+from evse_daemon.config.model import Connection, ModuleConfig
 from evse_daemon.interfaces.evse_manager import EvseManager
 from evse_daemon.interfaces.external_energy_limits import ExternalEnergyLimits
 from evse_daemon.interfaces.powermeter import Powermeter
@@ -13,10 +13,7 @@ from evse_daemon.interfaces.powermeter import Powermeter
 API = "API"
 """The module class that publishes what a device shows (modules/api)."""
 
-if TYPE_CHECKING:  # check-config uses this file, too
-    from evse_daemon.config.model import Connection, ModuleConfig
-
-    Modules = Mapping[str, ModuleConfig]
+Modules = Mapping[str, ModuleConfig]
 
 
 @dataclass(frozen=True, slots=True)

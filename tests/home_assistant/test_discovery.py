@@ -94,17 +94,16 @@ def test_an_evse_whose_board_is_dead_is_a_device_too(monkeypatch: pytest.MonkeyP
 
 
 def test_a_mistake_in_an_announcement_ends_nothing(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    def broken(*_: Any, **__: Any) -> None:
+    def broken(*_: Any) -> None:
         raise KeyError("a test")
 
-    monkeypatch.setattr("evse_daemon.home_assistant.discovery.device", broken)
+    monkeypatch.setattr(world.discovery, "_publish", broken)
     hear(world)
     world.advance(5)
     assert len(world.announced) == 1
     monkeypatch.undo()
-    world.discovery.reconnected()
     world.advance(5)
-    assert len(world.announced) == 2
+    assert len(world.announced) == 2, "it is tried again"
 
 
 def test_switched_off_it_says_and_hears_nothing() -> None:

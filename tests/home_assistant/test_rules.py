@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from evse_daemon.home_assistant.device import STATES, device
@@ -62,7 +62,7 @@ EVERY = [
     device(Evse("evse_1", metered, node), Topics("left", "api/"), found, commands=commands)
     for metered in (True, False)
     for node in ("sink", None)
-    for found in (None, capabilities(1, 16.0), capabilities())
+    for found in (None, capabilities(1, 16.0), capabilities(most_a=0.0), capabilities())
     for commands in (True, False)
 ]
 
@@ -165,6 +165,8 @@ names = st.text("ab2d_-./é ", min_size=1, max_size=6)
 
 
 @given(names, names, names, names)
+@example("a.b", "e", "a-2e-b", "e")
+@example("s", "a.b", "s", "a-2e-b")
 def test_no_two_evses_are_announced_on_one_topic(one: str, of_one: str, other: str, of_other: str) -> None:
     topics = [
         device_topic("homeassistant", station, evse) for station, evse in ((one, of_one), (other, of_other))

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from evse_daemon.mqtt.topics import api_command, carsim_command, carsim_error
-from tests.home_assistant.world import World, configuration
+from tests.home_assistant.world import CONFIG, World, configuration
 from tests.modules.evse_manager.test_two_evses import own_configuration
 from tests.support.home_assistant import UNAVAILABLE, UNKNOWN
 
@@ -66,14 +66,21 @@ def test_the_limit_is_set_and_is_what_the_energy_management_says(world: World) -
     world.virtual.send(api_command("evse_manager", "set_limit_amps"), "7.5")
     world.advance(2)
     assert world.states()["current_limit"] == "7.5", "whoever has set it"
-    world.virtual.send(api_command("evse_manager", "set_limit_amps"), "1000")
-    world.advance(2)
-    assert world.states()["current_limit"] == "32", "not above what there is"
     world.press("current_limit", 0)
     states = world.states()
     assert (states["current_limit"], states["allowed_current"]) == ("0", "0.0")
     world.advance(10)
     assert world.states()["charging"] == "off"
+
+
+def test_a_limit_above_what_the_board_has_is_shown_as_the_most_there_is() -> None:
+    """Home Assistant refuses a number out of its range, and would go on showing the one before."""
+    text = CONFIG.read_text("utf-8").replace("fuse_limit_A: 32", "fuse_limit_A: 63")
+    world = World(configuration(text))
+    world.advance(5)
+    world.virtual.send(api_command("evse_manager", "set_limit_amps"), "50")
+    world.advance(2)
+    assert world.states()["current_limit"] == "32"
 
 
 def test_pause_and_resume(world: World) -> None:

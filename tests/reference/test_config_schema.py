@@ -153,7 +153,8 @@ REFUSED = {
     ),
     "an unknown implementation": changed("{main: {host", "{man: {host"),
     "both names of the options": changed(
-        "    config_module: {fuse_limit_A: 32}", "    config: {fuse_limit_A: 32}\n    config_module: {fuse_limit_A: 32}"
+        "    config_module: {fuse_limit_A: 32}",
+        "    config: {fuse_limit_A: 32}\n    config_module: {fuse_limit_A: 32}",
     ),
     "an unknown requirement": changed("connections: {bsp:", "connections: {bps: [], bsp:"),
     "a connection that is required": changed("[{module_id: board, implementation_id: board_support}]", "[]"),

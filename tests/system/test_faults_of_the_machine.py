@@ -1,6 +1,7 @@
-"""What is wrong with the computer: a full disk, a read-only one, a wrong clock, no device, no configuration.
+"""What is wrong with the computer: a full disk, a read-only one, a wrong clock, no device; SIGTERM, a second daemon.
 
-Each time: what the user is told, and that power is off, or stays right.
+Each time: what the user is told, and that power is off, or stays right. Of kill -9 that is in test_make_safe.py, of a
+configuration that cannot be used in test_unreadable_configuration.py.
 """
 
 from __future__ import annotations

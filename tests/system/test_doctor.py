@@ -103,7 +103,8 @@ import os, socket, subprocess, sys
 def none(*_, **__):
     raise AssertionError("check-config is to look at the file alone")
 real = os.open
-socket.socket = subprocess.Popen = os.fork = none
+socket.socket = type("Socket", (socket.socket,), {"__init__": none})
+subprocess.Popen = type("Popen", (subprocess.Popen,), {"__init__": none})
 os.open = lambda path, *a, **k: none() if str(path).startswith("/dev/tty") else real(path, *a, **k)
 from evse_daemon.cli.main import main
 sys.exit(main(sys.argv[1:]))

@@ -118,7 +118,7 @@ def test_a_second_daemon_on_the_same_state_is_refused_and_one_after_a_kill_is_no
         first = start(run(tmp_path, mosquitto))
         client.wait_event("Enabled", timeout_s=START_S)
         second = start(run(tmp_path, mosquitto))
-        assert second.ended() == 1
+        assert second.ended() == 5
         assert second.err.startswith(f"{tmp_path / 'state'} is in use by another daemon (evse-daemon, pid ")
         assert f"pid {first.process.pid})" in second.err
         assert "Traceback" not in second.err

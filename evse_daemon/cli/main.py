@@ -35,7 +35,8 @@ examples:
 
 exit status:
   0 done   1 failed   2 wrong usage   3 bad configuration   4 broker not reachable
-  5 another station is online under this prefix   130 Ctrl-C before the start was done
+  5 another station is online under this prefix, or another daemon has its state
+  130 Ctrl-C before the start was done
 """
 
 

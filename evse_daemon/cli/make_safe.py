@@ -55,6 +55,9 @@ def make_safe(path: Path, environ: Mapping[str, str], state_dir: Path | None = N
     if environ.get(SERVICE_RESULT) == "success":
         print("make-safe: the daemon ended in order, and has switched off itself")
         return ExitCode.OK
+    if _never_had_the_boards(environ):
+        print("make-safe: another daemon runs this station, and has its boards: nothing was switched off")
+        return ExitCode.OK
     try:
         modules, problems = _modules(path, remembered(state_dir))
     except ConfigurationError as error:
@@ -86,6 +89,12 @@ def make_safe(path: Path, environ: Mapping[str, str], state_dir: Path | None = N
         sys.stdout.flush()
         os._exit(status)
     return status
+
+
+def _never_had_the_boards(environ: Mapping[str, str]) -> bool:
+    """Whether the daemon ended because another one has the state: it had opened no board yet."""
+    how, status = environ.get("EXIT_CODE"), environ.get("EXIT_STATUS")
+    return how == "exited" and status == str(int(ExitCode.STATION_ONLINE))
 
 
 def _modules(path: Path, kept: Path | None) -> tuple[dict[str, ModuleConfig], tuple[Problem, ...]]:

@@ -66,7 +66,7 @@ def run(config_path: Path, state_dir: Path | None, environ: Mapping[str, str]) -
             return asyncio.run(_run(config, folder))
     except FolderTaken as error:
         print(error, file=sys.stderr)
-        return ExitCode.FAILED
+        return ExitCode.STATION_ONLINE
     finally:
         writer.close()
 

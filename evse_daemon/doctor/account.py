@@ -7,6 +7,7 @@ import os
 import pwd
 import select
 import signal
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Protocol
@@ -102,8 +103,13 @@ def _asked_as(who: Account, questions: list[Question]) -> list[bool]:
             os._exit(0)
     os.close(writable)
     answers = b""
+    until_s = time.monotonic() + LOOK_S
     try:
-        while len(answers) < len(questions) and select.select([readable], [], [], LOOK_S)[0]:
+        while (
+            len(answers) < len(questions)
+            and (left_s := until_s - time.monotonic()) > 0
+            and select.select([readable], [], [], left_s)[0]
+        ):
             more = os.read(readable, 4096)
             if not more:
                 break

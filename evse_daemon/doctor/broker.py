@@ -10,7 +10,7 @@ import dataclasses
 import secrets
 import statistics
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 
 from evse_daemon.cli.exit_codes import ExitCode
 from evse_daemon.doctor.findings import Finding, ok, problem, warning
@@ -18,7 +18,7 @@ from evse_daemon.mqtt.client import Inbound, MqttConnection
 from evse_daemon.mqtt.settings import BrokerSettings
 from evse_daemon.mqtt.topics import Topics
 from evse_daemon.mqtt.unreachable import BrokerUnreachable
-from evse_daemon.mqtt.window import WINDOW, Undelivered
+from evse_daemon.mqtt.window import WINDOW
 
 CONNECT_S = 1.5
 ANSWER_S = 0.6
@@ -54,16 +54,17 @@ def in_steps(found: AsyncIterator[Finding]) -> Iterator[Finding]:
 
 
 async def _broker(settings: BrokerSettings, topics: Topics, subject: str) -> AsyncIterator[Finding]:
-    echo = _Echo(settings, topics.doctor(secrets.token_hex(6)))
+    echo = _Echo(settings, topics)
     try:
-        await echo.connection.start()
+        await echo.start()
     except BrokerUnreachable as error:
+        await echo.stop()
         what, _, remedy = str(error).partition(". ")
         yield problem(subject, what, remedy, ExitCode.BROKER)
         return
     try:
         login = "" if settings.username is None else f" as {settings.username}"
-        if echo.connection.refused_subscriptions:
+        if echo.caller.refused_subscriptions:
             yield problem(
                 subject,
                 f"connected{login}, and the broker refuses subscriptions",
@@ -82,11 +83,11 @@ async def _broker(settings: BrokerSettings, topics: Topics, subject: str) -> Asy
         if median_s > SLOW_S:
             yield warning(
                 subject,
-                f"connected{login}; a message takes {median_s * 1000:.0f} ms to come back",
+                f"connected{login}; an answer takes {median_s * 1000:.0f} ms",
                 "set_tcp_nodelay true in mosquitto.conf, or the network is slow (docs/brokers.md)",
             )
         else:
-            yield ok(subject, f"connected{login}; a message takes {median_s * 1000:.1f} ms to come back")
+            yield ok(subject, f"connected{login}; an answer takes {median_s * 1000:.1f} ms")
         if not await echo.burst():
             yield warning(
                 subject,
@@ -100,54 +101,79 @@ async def _broker(settings: BrokerSettings, topics: Topics, subject: str) -> Asy
                 "raise message_size_limit (Mosquitto) or the largest packet of the broker",
             )
     finally:
-        await echo.connection.stop()
+        await echo.stop()
 
 
 class _Echo:
-    """A connection that hears what it says."""
+    """A caller, and one who answers with what was said, as a client and the daemon do.
 
-    def __init__(self, settings: BrokerSettings, topic: str) -> None:
-        self._topic = topic
-        self._awaited: dict[bytes, asyncio.Future[float]] = {}
+    On one connection alone a broker that does not switch Nagle's algorithm off would not be noticed: the caller's
+    socket gets the acknowledgement, then the answer, which waits for the caller's own delayed acknowledgement.
+    """
+
+    def __init__(self, settings: BrokerSettings, topics: Topics) -> None:
+        visitor = secrets.token_hex(6)
+        self._there, self._back = topics.doctor(visitor), topics.doctor(f"{visitor}-back")
+        self._awaited: dict[bytes, asyncio.Future[None]] = {}
         self._number = 0
-        self.connection = MqttConnection(
-            "doctor",
-            f"evse-daemon-{secrets.token_hex(6)}",
-            settings,
-            clean=True,
-            on_message=self._hear,
-            subscriptions=[(topic, 2)],
-        )
+        self.caller = _connection(settings, self._back, self._hear)
+        self.answerer = _connection(settings, self._there, self._answer)
+
+    async def start(self) -> None:
+        """Connects; raises BrokerUnreachable."""
+        await self.caller.start()
+        await self.answerer.start()
+
+    async def stop(self) -> None:
+        await self.caller.stop()
+        await self.answerer.stop()
 
     async def round_trip(self, qos: int, length: int = 0) -> float | None:
-        """Seconds until a message of at least that length came back; None where it did not."""
+        """Seconds until the answer to a message of at least that length; None where it did not come."""
         payload, back = self._expected(length)
         began_s = time.monotonic()
         try:
             async with asyncio.timeout(ANSWER_S):
-                await self.connection.publish(self._topic, payload, qos)
-                return await back - began_s
-        except (TimeoutError, Undelivered):
+                self.caller.submit(self._there, payload, qos).add_done_callback(_seen)
+                await back
+                return time.monotonic() - began_s
+        except TimeoutError:
             return None
 
     async def burst(self) -> bool:
         """Whether as many messages as the daemon has on their way at most all come back."""
         expected = [self._expected(0) for _ in range(WINDOW)]
         for payload, _ in expected:
-            self.connection.submit(self._topic, payload, 2).add_done_callback(_seen)
+            self.caller.submit(self._there, payload, 2).add_done_callback(_seen)
         _, missing = await asyncio.wait([back for _, back in expected], timeout=ANSWER_S)
         return not missing
 
-    def _expected(self, length: int) -> tuple[bytes, asyncio.Future[float]]:
+    def _expected(self, length: int) -> tuple[bytes, asyncio.Future[None]]:
         self._number += 1
         payload = str(self._number).encode().ljust(length)
         self._awaited[payload] = asyncio.get_running_loop().create_future()
         return payload, self._awaited[payload]
 
+    def _answer(self, message: Inbound) -> None:
+        self.answerer.submit(self._back, message.payload, message.qos).add_done_callback(_seen)
+
     def _hear(self, message: Inbound) -> None:
         back = self._awaited.get(message.payload)
         if back is not None and not back.done():
-            back.set_result(time.monotonic())
+            back.set_result(None)
+
+
+def _connection(
+    settings: BrokerSettings, topic: str, on_message: Callable[[Inbound], None]
+) -> MqttConnection:
+    return MqttConnection(
+        "doctor",
+        f"evse-daemon-{secrets.token_hex(6)}",
+        settings,
+        clean=True,
+        on_message=on_message,
+        subscriptions=[(topic, 2)],
+    )
 
 
 def _seen(sent: asyncio.Future[None]) -> None:

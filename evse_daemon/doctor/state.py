@@ -42,7 +42,7 @@ def look_at_folder(
 ) -> Iterator[Finding]:
     """Whether the daemon can keep its transactions there, and for ever."""
     there = _that_exists(folder)
-    if folder.exists() and not folder.is_dir():
+    if there == folder and not folder.is_dir():
         yield problem(subject, "it is no folder", "name another state_dir")
         return
     status = os.statvfs(there)
@@ -96,7 +96,9 @@ def _room(status: os.statvfs_result, subject: str, there: Path) -> Iterator[Find
 
 def look_at_files(folder: Path, subject: str, who: Account, machine: Machine) -> Iterator[Finding]:
     """Whether the SQLite files are whole, of a version that this daemon knows, and the daemon's own."""
-    files = sorted(folder.glob("*.db")) if folder.is_dir() else []
+    if not os.access(folder, os.R_OK | os.X_OK):
+        return  # there are none yet, or the look at the folder says who may not see them
+    files = sorted(folder.glob("*.db"))
     if any(holder.is_station for holder in holders(folder, machine.proc)):
         yield ok(subject, "in use by the daemon, which has checked them at its start")
         return
@@ -105,7 +107,7 @@ def look_at_files(folder: Path, subject: str, who: Account, machine: Machine) ->
         if who.uid not in (0, file.stat().st_uid):
             yield problem(name, f"it does not belong to {who.name}", f"chown -R {who.name}: {folder}")
         yield _checked(file, name)
-    for aside in sorted(folder.glob("*.damaged-*")) if files else []:
+    for aside in sorted(folder.glob("*.damaged-*")):
         if not aside.name.endswith(("-wal", "-shm")):
             yield warning(
                 f"{subject} {aside.name}",

@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 
 from evse_daemon.config import RunConfig
+from evse_daemon.config.remembered import remembered
 from evse_daemon.doctor.account import Account, Question, Rights, unknown
 from evse_daemon.doctor.broker import look_at_broker
 from evse_daemon.doctor.can import look_at_interface
@@ -102,6 +103,7 @@ def checks_of(config: RunConfig, folder: Path, who: Account, rights: Rights, mac
         Check(state, partial(look_at_folder, folder, state, who, rights, machine)),
         Check(state, partial(look_at_files, folder, state, who, machine)),
         Check("files", partial(_rights, config, who, rights)),
+        Check(f"configuration {config.file}", partial(_changed, config, folder, here)),
         Check(where, partial(look_at_broker, broker, topics, where)),
         Check(prefix, partial(look_at_prefix, broker, topics, list(config.modules), here, prefix)),
     ]
@@ -160,6 +162,17 @@ def _server(host: str, port: int, subject: str, daemons: list[Holder]) -> Iterat
         yield problem(subject, f"it cannot be reached: {reason}", f"ping {host}; are host and port right?")
     else:
         yield ok(subject, "takes connections")
+
+
+def _changed(config: RunConfig, folder: Path, here: Running) -> Iterator[Finding]:
+    """Whether the daemon that runs was started with this file as it is."""
+    kept = remembered(folder) if here.with_this_state else None
+    if kept is not None and kept.read_bytes() != Path(config.file).read_bytes():
+        yield warning(
+            f"configuration {config.file}",
+            "the daemon was started with another one: this file was changed since",
+            "systemctl restart evse-daemon, when no car charges",
+        )
 
 
 def _files(config: RunConfig) -> Iterator[str]:

@@ -45,7 +45,7 @@ def _busy_machine(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_broker_that_carries_everything_is_fine(mosquitto: Mosquitto) -> None:
     (found,) = look(mosquitto.settings)
-    assert found.startswith("ok: connected; a message takes ")
+    assert found.startswith("ok: connected; an answer takes ")
     (found,) = look(mosquitto.unix_settings)
     assert found.startswith("ok: connected")
     topic = TOPICS.doctor("x").removesuffix("x")
@@ -67,11 +67,18 @@ def test_the_daemons_own_connections_stay(mosquitto: Mosquitto) -> None:
     assert "already connected" not in mosquitto.log_file.read_text("utf-8")
 
 
-def test_a_slow_way_is_warned_of(mosquitto: Mosquitto, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(broker_check, "SLOW_S", 0.0)
-    (found,) = look(mosquitto.settings)
-    assert found.startswith("warning: connected; a message takes ")
-    assert "set_tcp_nodelay true" in found
+def test_a_broker_that_waits_before_it_answers_is_warned_of(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Mosquitto's default: it leaves Nagle's algorithm on."""
+    monkeypatch.setattr(broker_check, "SLOW_S", 0.030)
+    default = start_mosquitto(tmp_path, "set_tcp_nodelay false")
+    try:
+        found = look(default.settings)
+    finally:
+        default.stop()
+    assert found[0].startswith("warning: connected; an answer takes ")
+    assert "set_tcp_nodelay true" in found[0]
 
 
 def test_no_broker_is_a_problem_of_its_own_kind() -> None:
@@ -126,6 +133,17 @@ def test_long_messages_that_are_thrown_away_are_named(
     finally:
         small.stop()
     assert found[1].startswith("warning: a message of 32 KiB does not come back")
+
+
+def test_a_window_that_loses_messages_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    narrow = start_mosquitto(tmp_path, "max_inflight_messages 5")
+    monkeypatch.setattr(broker_check, "ANSWER_S", 2.0)
+    try:
+        found = look(narrow.settings)
+    finally:
+        narrow.stop()
+    assert found[1].startswith("warning: of 16 messages of QoS 2 at once, not all came back")
+    assert "max_inflight_messages 0" in found[1]
 
 
 def test_a_broker_that_hangs_is_left(mosquitto: Mosquitto, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from evse_daemon.config import RunConfig, load, load_text
+from evse_daemon.config.remembered import remember
 from evse_daemon.doctor import gpio, station
 from evse_daemon.doctor.can import look_at_interface
 from evse_daemon.doctor.gpio import look_at_line
@@ -252,6 +253,23 @@ def test_files_that_the_user_may_not_read_are_named(tmp_path: Path) -> None:
     )
     found = look(load(tmp_path / "other.yaml", {}), machine(tmp_path), refused=refused, only="cards")
     assert found == ["problem: it is not there → make it, or correct its name"]
+
+
+def test_a_file_that_was_changed_since_the_start_is_named(tmp_path: Path) -> None:
+    file, folder, root = tmp_path / "config.yaml", tmp_path / "folder", tmp_path / "root"
+    folder.mkdir()
+    file.write_text(METER % 502)
+    remember(file, folder)
+    process(root, 3, "evse-daemon", has=str(folder), command="evse-daemon run")
+
+    def said_of_it() -> list[str]:
+        checks = checks_of(load(file, {}), folder, WHO, Given(), machine(root))
+        return [line for check in checks if check.subject.startswith("conf") for line in said(check.look())]
+
+    assert said_of_it() == []
+    file.write_text(METER % 503)
+    (found,) = said_of_it()
+    assert found.startswith("warning: the daemon was started with another one: this file was changed since")
 
 
 def test_a_socket_of_the_broker_that_the_user_may_not_use_is_named(tmp_path: Path) -> None:

@@ -48,6 +48,7 @@ def test_a_folder_of_somebody_else_comes_with_the_command_that_helps(tmp_path: P
     assert found[0] == f"problem: evse-daemon may not write {tmp_path} → chown -R evse-daemon: {tmp_path}"
     found = folder(tmp_path, tmp_path, Unknown())
     assert found[0] == "warning: whether evse-daemon may use it could not be found out → run this as root"
+    assert files(tmp_path / "none", tmp_path) == [], "nothing is there yet"
     (tmp_path / "file").touch()
     assert folder(tmp_path / "file", tmp_path) == ["problem: it is no folder → name another state_dir"]
 

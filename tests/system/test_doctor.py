@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -95,6 +96,34 @@ def test_a_bad_configuration_is_said_and_the_machine_looked_at_all_the_same(tmp_
     assert done.returncode == 3
     assert "the configuration cannot be read: No such file or directory" in done.stdout
     assert doctor("--user", "no-such-user", folder=tmp_path).returncode == 2
+
+
+WITHOUT_A_MACHINE = """
+import os, socket, subprocess, sys
+def none(*_, **__):
+    raise AssertionError("check-config is to look at the file alone")
+real = os.open
+socket.socket = type("Socket", (socket.socket,), {"__init__": none})
+subprocess.Popen = type("Popen", (subprocess.Popen,), {"__init__": none})
+os.open = lambda path, *a, **k: none() if str(path).startswith("/dev/tty") else real(path, *a, **k)
+from evse_daemon.cli.main import main
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+def test_check_config_looks_at_the_file_alone(tmp_path: Path) -> None:
+    """The package's upgrade asks it, on a machine whose devices and broker may be busy."""
+    done = subprocess.run(
+        [sys.executable, "-c", WITHOUT_A_MACHINE, "check-config", str(ROOT / "config/config-two-evses.yaml")],
+        cwd=tmp_path,
+        env=clean_environment(),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_the_state_is_looked_for_where_the_units_keep_it(tmp_path: Path) -> None:

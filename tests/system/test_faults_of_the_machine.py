@@ -1,6 +1,7 @@
-"""What is wrong with the computer: a full disk, a read-only one, a wrong clock, no device, no configuration.
+"""What is wrong with the computer: a full disk, a read-only one, a wrong clock, no device; SIGTERM, a second daemon.
 
-Each time: what the user is told, and that power is off, or stays right.
+Each time: what the user is told, and that power is off, or stays right. Of kill -9 that is in test_make_safe.py, of a
+configuration that cannot be used in test_unreadable_configuration.py.
 """
 
 from __future__ import annotations
@@ -117,7 +118,7 @@ def test_a_second_daemon_on_the_same_state_is_refused_and_one_after_a_kill_is_no
         first = start(run(tmp_path, mosquitto))
         client.wait_event("Enabled", timeout_s=START_S)
         second = start(run(tmp_path, mosquitto))
-        assert second.ended() == 1
+        assert second.ended() == 5
         assert second.err.startswith(f"{tmp_path / 'state'} is in use by another daemon (evse-daemon, pid ")
         assert f"pid {first.process.pid})" in second.err
         assert "Traceback" not in second.err

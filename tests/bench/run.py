@@ -11,7 +11,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from evse_daemon.framework import log as logging_setup
-from tests.bench import event_to_command, kernel, many_evses, process, round_trip, serial_board
+from tests.bench import event_to_command, kernel, many_evses, process, round_trip, serial_board, use
 from tests.bench.report import Row, machine, table, write_json
 from tests.support.brokers import MISSING, Mosquitto, mosquitto_binary, start_mosquitto
 
@@ -20,6 +20,7 @@ ON_A_BROKER: dict[str, Callable[[Mosquitto, Path], Iterable[Row]]] = {
     "round_trip": round_trip.rows,
     "event": event_to_command.rows,
     "serial": serial_board.rows,
+    "use": use.rows,
     "evses": many_evses.rows,
 }
 ON_A_STOCK_BROKER: dict[str, Callable[[Mosquitto, Path], Iterable[Row]]] = {

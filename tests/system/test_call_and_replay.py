@@ -19,7 +19,7 @@ from tests.system.processes import Daemon, until, where
 EVSE = ["evse_manager", "evse"]
 ENABLE = '{"connector_id":1,"cmd_source":{"enable_source":"LocalAPI","enable_state":"Enable","enable_priority":100}}'
 CALL = TOPICS.command("other", "main", "do")
-AT_ONCE_S = 2.0
+AT_ONCE_S = 8.0
 
 
 def called(start: Start, broker: Mosquitto, *arguments: str, **how: Any) -> Daemon:

@@ -10,6 +10,7 @@ import signal
 import sys
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,8 @@ import structlog
 from evse_daemon import __version__
 from evse_daemon.cli.exit_codes import ExitCode
 from evse_daemon.config import ConfigurationError, RunConfig, load
+from evse_daemon.config.document import Item
+from evse_daemon.config.loading import load_with_lines
 from evse_daemon.framework import log as logging_setup
 from evse_daemon.framework.bus import Tap
 from evse_daemon.framework.clock import RealClock
@@ -28,6 +31,7 @@ from evse_daemon.mqtt.gateway import Gateway
 from evse_daemon.mqtt.settings import BrokerSettings
 from evse_daemon.mqtt.topics import Topics
 from evse_daemon.mqtt.unreachable import BrokerUnreachable
+from evse_daemon.reload import Hangups, Read, Reloads, settled
 from evse_daemon.service_manager import ServiceManager
 from evse_daemon.station import Station
 from evse_daemon.store import SqliteJournal
@@ -41,26 +45,42 @@ log = structlog.get_logger("evse_daemon")
 
 def run(config_path: Path, state_dir: Path | None, environ: Mapping[str, str]) -> int:
     """Runs the station of a configuration file; returns the exit status."""
+    hangups = Hangups()
     try:
         config = load(config_path, environ)
     except ConfigurationError as error:
         print(error, file=sys.stderr)
         return ExitCode.CONFIGURATION
-    folder = state_dir or config.daemon.state_dir or Path("state")
+    folder = _folder(config, state_dir)
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         print(f"transactions cannot be stored in {folder}: {error}", file=sys.stderr)
         return ExitCode.FAILED
-    config = replace(config, daemon=config.daemon.model_copy(update={"state_dir": folder}))
+    config = _with_state_in(config, state_dir)
     writer = logging_setup.configure(config.daemon.log_level, config.daemon.log_format)
+
+    def read_again() -> tuple[RunConfig, Item]:
+        wanted, document = load_with_lines(config_path, environ)
+        return _with_state_in(wanted, state_dir), document
+
     try:
-        return asyncio.run(_run(config, folder))
+        return asyncio.run(_run(config, folder, hangups, partial(settled, config_path, read_again)))
     finally:
+        hangups.detach()
         writer.close()
 
 
-async def _run(config: RunConfig, state_dir: Path) -> int:
+def _folder(config: RunConfig, state_dir: Path | None) -> Path:
+    return state_dir or config.daemon.state_dir or Path("state")
+
+
+def _with_state_in(config: RunConfig, state_dir: Path | None) -> RunConfig:
+    daemon = config.daemon.model_copy(update={"state_dir": _folder(config, state_dir)})
+    return replace(config, daemon=daemon)
+
+
+async def _run(config: RunConfig, state_dir: Path, hangups: Hangups, read_again: Read) -> int:
     for warning in config.warnings:
         log.warning(warning.message, where=f"{config.file}:{warning.line}")
     today = RealClock().utc().date()
@@ -73,7 +93,7 @@ async def _run(config: RunConfig, state_dir: Path) -> int:
     # Where it cannot be used, it says so itself, and no transaction starts until it can.
     journal = SqliteJournal(state_dir / "journal.db", asyncio.get_running_loop())
     try:
-        return await run_station(config, config.broker(), journal)
+        return await run_station(config, config.broker(), journal, reload=(hangups, read_again))
     finally:
         journal.close()
 
@@ -86,6 +106,7 @@ async def run_station(
     speed: float = 1.0,
     taps: Callable[[Station], list[Tap]] | None = None,
     started: Callable[[], Awaitable[Any]] | None = None,
+    reload: tuple[Hangups, Read] | None = None,
 ) -> int:
     """Runs a station on a broker until SIGTERM or SIGINT; returns the exit status.
 
@@ -98,6 +119,7 @@ async def run_station(
         speed: control seconds in each real second.
         taps: further observers of the bus.
         started: called when the station is ready.
+        reload: what asks for the configuration to be read again, and what reads it.
     """
     until, at_once = asyncio.Event(), asyncio.Event()
     service = ServiceManager(os.environ)
@@ -110,6 +132,8 @@ async def run_station(
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, told_to_end)
+    if reload is not None:
+        reload[0].attach(loop, told_to_end)
     station = Station(config, RealClock(speed), journal, loop.call_soon)
     topics = Topics(config.settings.mqtt_everest_prefix, config.settings.mqtt_external_prefix)
     gateway = Gateway(station.bus, topics, config.daemon.mqtt_dialect, MqttBroker(broker, topics.name))
@@ -150,11 +174,17 @@ async def run_station(
         gc.collect()
         gc.freeze()
         gc.enable()
-        watched = loop.create_task(supervised(station, service, config.daemon.ready_within_s))
+        beside = [loop.create_task(supervised(station, service, config.daemon.ready_within_s))]
+        if reload is not None:
+            reloads = Reloads(
+                station, service, reload[1], *([] if standalone is None else [standalone.reconfigured])
+            )
+            beside.append(loop.create_task(reloads.run(reload[0], until)))
         try:
             await station.supervise(until, at_once, begins)
         finally:
-            watched.cancel()
+            for task in beside:
+                task.cancel()
     finally:
         station.make_safe()
         gateway.begin_shutdown()

@@ -29,6 +29,11 @@ def load(path: Path | str, environ: Mapping[str, str]) -> RunConfig:
     Raises:
         ConfigurationError: with every problem that was found.
     """
+    return load_with_lines(path, environ)[0]
+
+
+def load_with_lines(path: Path | str, environ: Mapping[str, str]) -> tuple[RunConfig, Item]:
+    """As ``load``, with the document that says on which line each value stands."""
     report = Report(str(path))
     return _run_config(_text(path, report), environ, report, Path(path).absolute().parent)
 
@@ -78,10 +83,12 @@ def load_text(text: str, environ: Mapping[str, str] | None = None, file: str = "
     Raises:
         ConfigurationError: with every problem that was found.
     """
-    return _run_config(text, environ or {}, Report(file), None)
+    return _run_config(text, environ or {}, Report(file), None)[0]
 
 
-def _run_config(text: str, environ: Mapping[str, str], report: Report, folder: Path | None) -> RunConfig:
+def _run_config(
+    text: str, environ: Mapping[str, str], report: Report, folder: Path | None
+) -> tuple[RunConfig, Item]:
     document = parse(text, report)
     if document is None:
         raise ConfigurationError(report.problems)
@@ -120,7 +127,7 @@ def _run_config(text: str, environ: Mapping[str, str], report: Report, folder: P
         check_energy_tree(modules, daemon, daemon_item, report)
     if report.problems:
         raise ConfigurationError(report.problems)
-    return RunConfig(report.file, settings, daemon, modules, tuple(report.warnings))
+    return RunConfig(report.file, settings, daemon, modules, tuple(report.warnings)), document
 
 
 def _modules_dir(settings: Settings, folder: Path | None) -> Path | None:

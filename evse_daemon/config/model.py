@@ -11,7 +11,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInf
 from evse_daemon.config.problems import Problem
 from evse_daemon.framework.errors import Mapping
 from evse_daemon.framework.limit_source import LimitSource
-from evse_daemon.framework.module import Module, ModuleOptions, unsupported
+from evse_daemon.framework.module import Module, ModuleOptions, read_write, unsupported
 from evse_daemon.mqtt.settings import BrokerSettings, TlsSettings
 from evse_daemon.types.base import MAX_STRING_LENGTH, Integer
 
@@ -93,14 +93,14 @@ class DaemonSettings(_Block):
     ``ConfigurationRequest`` in 2026.10."""
     standalone_deadline_s: float = Field(2.0, ge=0.5, le=60)
     """How long a standalone module with the board of an EVSE may be silent before charging stops."""
-    ready_within_s: float = Field(10.0, ge=0, le=300)
+    ready_within_s: float = read_write(10.0, ge=0, le=300)
     """How long systemd is let wait for EVSEs whose boards have not answered; the daemon counts as started then."""
-    external_limits: dict[str, LimitSource] = {}
+    external_limits: dict[str, LimitSource] = read_write({})
     """By the id of an EnergyNode, what is expected of whoever sets limits there."""
     broker: BrokerLogin = BrokerLogin()
     state_dir: FilePath | None = None
     """Where the journal and other durable state are kept; the command line decides where none is given."""
-    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    log_level: Literal["debug", "info", "warning", "error"] = read_write("info")
     log_format: Literal["console", "json"] = "console"
 
 

@@ -23,6 +23,19 @@ QUEUE_CHARACTERS = 16 * 1024 * 1024
 Format = Literal["console", "json"]
 
 
+class _Logger(structlog.make_filtering_bound_logger(logging.DEBUG)):  # type: ignore[misc]  # made at run time
+    """Every logger of the process: one class, so that another level reaches those that exist already."""
+
+
+def set_level(level: str) -> None:
+    """Tells from now on what is of this level or above."""
+    threshold = logging.getLevelNamesMapping()[level.upper()]
+    for name, method in vars(structlog.make_filtering_bound_logger(threshold)).items():
+        if not name.startswith("__"):
+            setattr(_Logger, name, method)
+    logging.getLogger().setLevel(max(threshold, logging.WARNING))
+
+
 class LineWriter:
     """Writes lines to a stream from a thread of its own; ``write`` never waits.
 
@@ -119,7 +132,6 @@ def _module_last(_logger: Any, _method: str, event: MutableMapping[str, Any]) ->
 def configure(level: str, format_: Format, stream: TextIO | None = None) -> LineWriter:
     """Sets the log up for the process; returns its writer, to be closed at the end."""
     writer = LineWriter(stream or sys.stderr)
-    threshold = logging.getLevelNamesMapping()[level.upper()]
     renderer: Any = (
         structlog.processors.JSONRenderer(sort_keys=True)
         if format_ == "json"
@@ -139,11 +151,11 @@ def configure(level: str, format_: Format, stream: TextIO | None = None) -> Line
         processors.append(structlog.processors.format_exc_info)
     structlog.configure(
         processors=[*processors, renderer],
-        wrapper_class=structlog.make_filtering_bound_logger(threshold),
+        wrapper_class=_Logger,
         logger_factory=lambda *_: _QueueLogger(writer),
         cache_logger_on_first_use=False,
     )
     root = logging.getLogger()
     root.handlers[:] = [_LibraryHandler()]
-    root.setLevel(max(threshold, logging.WARNING))
+    set_level(level)
     return writer

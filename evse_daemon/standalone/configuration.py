@@ -111,7 +111,7 @@ class Configuration:
                 f"Config parameter {name} not found in module {module_id}",
             )
         if not self._modules[module_id].config.standalone:
-            reason = f"{module_id} runs inside of evse-daemon: change {name} in its configuration file"
+            reason = f"{module_id} runs inside of evse-daemon: change {name} in its configuration file, and reload that"
             return self._rejected(reason, "Ok", reason)
         try:
             changed = _parsed(parameter, text)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import os
 import signal
 import threading
@@ -221,7 +222,10 @@ def _signature(file: Path) -> tuple[int, ...]:
 
 
 async def _in_thread(read: Read) -> tuple[RunConfig, Item]:
-    """As asyncio.to_thread, but the process can end while the thread hangs."""
+    """As asyncio.to_thread, but the process can end while the thread hangs.
+
+    The garbage collector waits meanwhile: where it looks through a large document, nobody else gets on.
+    """
     loop = asyncio.get_running_loop()
     answer: asyncio.Future[tuple[RunConfig, Item]] = loop.create_future()
 
@@ -242,5 +246,11 @@ async def _in_thread(read: Read) -> tuple[RunConfig, Item]:
         with contextlib.suppress(RuntimeError):  # the loop has ended
             loop.call_soon_threadsafe(give, found)
 
-    threading.Thread(target=work, name="read the configuration", daemon=True).start()
-    return await answer
+    collects = gc.isenabled()
+    gc.disable()
+    try:
+        threading.Thread(target=work, name="read the configuration", daemon=True).start()
+        return await answer
+    finally:
+        if collects:
+            gc.enable()

@@ -161,6 +161,8 @@ def _of_module(
 def _of_options(
     entry: ModuleConfig, before: BaseModel, after: BaseModel, path: Path, owner: str
 ) -> Iterator[Difference]:
+    if before == after:
+        return
     for name in _names(type(after)):
         one, other = getattr(before, name), getattr(after, name)
         if one != other:

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 from evse_daemon.modules.evse_manager import state_diagram
-from evse_daemon.reference import asyncapi, manifests, topics_page, troubleshoot_page
+from evse_daemon.reference import asyncapi, manifests, reload_page, topics_page, troubleshoot_page
 from evse_daemon.reference.declared import classes
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -18,6 +18,7 @@ def documents() -> dict[str, str]:
         "topics.md": topics_page.render(),
         "asyncapi.yaml": asyncapi.render(),
         "troubleshoot.md": troubleshoot_page.render(),
+        "reload.md": reload_page.render(),
         "state-diagrams.md": state_diagram.render(),
         **{f"manifests/{name}.yaml": manifests.render(cls) for name, cls in classes().items()},
     }

@@ -36,6 +36,9 @@ APART_S = 0.5
 MOST_SHOWN = 20
 """Problems that the log tells of one file."""
 
+MOST_LISTED = 100
+"""Changes that one line of the log lists."""
+
 NO_SESSION = frozenset({"Starting", "Disabled", "Idle", "Finished", "Failed"})
 """States of an EVSE (docs/explain.md) in which a restart ends nothing."""
 
@@ -147,7 +150,8 @@ class Reloads:
 
     def _tell(self, file: str, found: Changes, document: Item) -> None:
         def listed(differences: tuple[Difference, ...]) -> str:
-            return "; ".join(each.at(file, document) for each in differences)
+            more = [f"and {len(differences) - MOST_LISTED} more"] if len(differences) > MOST_LISTED else []
+            return "; ".join([each.at(file, document) for each in differences[:MOST_LISTED]] + more)
 
         if found.taken:
             log.info("the configuration was read again; taken over", changes=listed(found.taken))

@@ -169,8 +169,9 @@ def test_limits_that_are_expected_from_now_on_and_do_not_come_are_the_safe_ones(
     world = Running(tmp_path)
     world.charge()
     limits = "daemon:\n  external_limits:\n    grid: {MaxReceiveTimeSec: 60, SafeCurrent: 12}\n"
-    world.reload(("\nactive_modules:", f"\n{limits}active_modules:"))
     world.advance(10)
+    world.reload(("\nactive_modules:", f"\n{limits}active_modules:"))
+    world.advance(0.2)
     assert world.offered_a(1) + world.offered_a(2) <= 12.01
     world.reload((limits, ""))
     world.advance(30)
@@ -184,15 +185,6 @@ def test_the_options_of_the_energy_manager_count_from_the_next_round_on(tmp_path
     energy_manager = "    module: EnergyManager\n"
     world.reload((energy_manager, energy_manager + "    config_module: {debug: true}\n"))
     assert world.said("limits"), "the round after the reload tells its limits"
-
-
-def test_a_time_out_counts_for_the_next_card_not_for_the_one_that_waits(tmp_path: Path) -> None:
-    world = Running(tmp_path)
-    auth: Any = world.station.modules["auth"]
-    auth._set_master_pass_group_id("BY_COMMAND")
-    world.reload(("connection_timeout: 30", "connection_timeout: 60"))
-    settings = auth._state.settings
-    assert (settings.connection_timeout_s, settings.master_pass_group_id) == (60, "BY_COMMAND")
 
 
 def test_more_is_logged_from_the_reload_on_by_loggers_that_there_were_before(tmp_path: Path) -> None:
@@ -502,7 +494,7 @@ def test_a_file_that_is_written_without_end_is_given_up(
     file = tmp_path / "config.yaml"
 
     def read() -> tuple[RunConfig, Item]:
-        file.write_text(f"{time.monotonic_ns()}" + TWO)
+        file.write_text(f"# {time.monotonic_ns()}{TWO}")
         return load_with_lines(file, {})
 
     file.write_text(TWO)

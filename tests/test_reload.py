@@ -163,6 +163,8 @@ def test_a_higher_fuse_is_used_when_there_is_room(tmp_path: Path) -> None:
     world.reload(("fuse_limit_A: 16", "fuse_limit_A: 32"))
     world.advance(30)
     assert world.offered_a(1) + world.offered_a(2) == pytest.approx(32, abs=0.1)
+    told = world.seen.select("var", "grid", "external_limits", "capabilities")
+    assert [each.value.max_current_A for each in told][-2:] == [16, 32]
 
 
 def test_limits_that_are_expected_from_now_on_and_do_not_come_are_the_safe_ones(tmp_path: Path) -> None:

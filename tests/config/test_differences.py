@@ -105,6 +105,11 @@ def test_a_fuse_is_taken_over(file: File) -> None:
     assert found.waiting == ()
 
 
+def test_the_line_is_found_under_both_names_of_the_options(file: File) -> None:
+    found = file.edited(("config_module: {connector_id: 1}", "config:\n      connector_id: 2"))
+    assert file.lines(found) == ["config.yaml:20 option connector_id of board (1 → 2)"]
+
+
 def test_the_daemons_own_settings_are_taken_over_each_for_itself(file: File) -> None:
     found = file.edited(
         ("log_level: info", "log_level: debug\n  log_format: json"),

@@ -1,12 +1,10 @@
-"""SIGHUP: the configuration is read again, and what is safe of it is taken over while the station runs."""
+"""The configuration is read again, and what is safe of it is taken over while the station runs."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 import gc
-import os
-import signal
 import threading
 import time
 from collections.abc import Callable
@@ -18,11 +16,9 @@ from evse_daemon.config import ConfigurationError, RunConfig
 from evse_daemon.config.differences import Changes, Difference, changes
 from evse_daemon.config.document import Item
 from evse_daemon.framework import log as logging_setup
+from evse_daemon.hangups import Hangups, Read
 from evse_daemon.service_manager import ServiceManager
 from evse_daemon.station import Station
-
-Read = Callable[[], tuple[RunConfig, Item]]
-"""Reads the configuration, with its lines; raises ConfigurationError."""
 
 SETTLED_S = 1.0
 """A file that has not changed for so long is not being written any more: half of one can be valid, and wrong."""
@@ -43,50 +39,6 @@ NO_SESSION = frozenset({"Starting", "Disabled", "Idle", "Finished", "Failed"})
 """States of an EVSE (docs/explain.md) in which a restart ends nothing."""
 
 log = structlog.get_logger(__name__)
-
-
-class Hangups:
-    """Whether somebody asks for a reload, from the first moment of the process on: without this SIGHUP would end it."""
-
-    def __init__(self) -> None:
-        self._asked = asyncio.Event()
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._in_terminal = os.isatty(0)
-        self._gone = False
-        self._ends: Callable[[], None] | None = None
-        signal.signal(signal.SIGHUP, self._heard)
-
-    def attach(self, loop: asyncio.AbstractEventLoop, ends: Callable[[], None]) -> None:
-        """There is an event loop from now on.
-
-        Args:
-            loop: runs what follows a signal.
-            ends: called when the terminal that we were started in is closed, which also sends SIGHUP.
-        """
-        self._loop, self._ends = loop, ends
-        if self._gone:
-            loop.call_soon(ends)
-
-    def detach(self) -> None:
-        """The process is about to end: signals change nothing any more."""
-        signal.signal(signal.SIGHUP, signal.SIG_IGN)
-        self._loop = None
-
-    async def next(self) -> None:
-        """Waits until a reload is asked for; several that have come meanwhile are one."""
-        await self._asked.wait()
-        self._asked.clear()
-
-    def _heard(self, *_: object) -> None:
-        asked: Callable[[], None] = self._asked.set
-        if self._in_terminal and not os.isatty(0):
-            self._gone = True
-            asked = self._ends or (lambda: None)
-        if self._loop is None:
-            asked()
-            return
-        with contextlib.suppress(RuntimeError):  # the loop has ended
-            self._loop.call_soon_threadsafe(asked)
 
 
 class Reloads:

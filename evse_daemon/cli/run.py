@@ -25,13 +25,13 @@ from evse_daemon.framework import log as logging_setup
 from evse_daemon.framework.bus import Tap
 from evse_daemon.framework.clock import RealClock
 from evse_daemon.framework.module import Journal
+from evse_daemon.hangups import Hangups, Read
 from evse_daemon.mqtt.connections import MqttBroker
 from evse_daemon.mqtt.explain_topic import ExplainTopic
 from evse_daemon.mqtt.gateway import Gateway
 from evse_daemon.mqtt.settings import BrokerSettings
 from evse_daemon.mqtt.topics import Topics
 from evse_daemon.mqtt.unreachable import BrokerUnreachable
-from evse_daemon.reload import Hangups, Read, Reloads, settled
 from evse_daemon.service_manager import ServiceManager
 from evse_daemon.station import Station
 from evse_daemon.store import SqliteJournal
@@ -65,7 +65,7 @@ def run(config_path: Path, state_dir: Path | None, environ: Mapping[str, str]) -
         return _with_state_in(wanted, state_dir), document
 
     try:
-        return asyncio.run(_run(config, folder, hangups, partial(settled, config_path, read_again)))
+        return asyncio.run(_run(config, folder, hangups, read_again))
     finally:
         hangups.detach()
         writer.close()
@@ -176,10 +176,8 @@ async def run_station(
         gc.enable()
         beside = [loop.create_task(supervised(station, service, config.daemon.ready_within_s))]
         if reload is not None:
-            reloads = Reloads(
-                station, service, reload[1], *([] if standalone is None else [standalone.reconfigured])
-            )
-            beside.append(loop.create_task(reloads.run(reload[0], until)))
+            told = [] if standalone is None else [standalone.reconfigured]
+            beside.append(loop.create_task(_reload_when_asked(station, service, *reload, until, *told)))
         try:
             await station.supervise(until, at_once, begins)
         finally:
@@ -192,3 +190,19 @@ async def run_station(
         service.close()
     log.info("ended; the outputs are safe")
     return ExitCode.OK
+
+
+async def _reload_when_asked(
+    station: Station,
+    service: ServiceManager,
+    hangups: Hangups,
+    read: Read,
+    ends: asyncio.Event,
+    *told: Callable[[RunConfig, tuple[str, ...]], None],
+) -> None:
+    await hangups.asked()
+    # Most runs need none of this.
+    from evse_daemon.reload import Reloads, settled
+
+    reloads = Reloads(station, service, partial(settled, Path(station.config.file), read), *told)
+    await reloads.run(hangups, ends)

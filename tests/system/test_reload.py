@@ -115,9 +115,16 @@ def test_a_terminal_that_was_closed_ends_it_in_order(
             client.wait_event("Enabled")
             daemon.process.send_signal(signal.SIGHUP)
             logged(daemon, TAKEN)
+            client.publish(CARSIM, LONG_SESSION)
+            client.wait_event("ChargingStarted")
             os.close(ours)
+            # The shell and the kernel both tell of it; a second SIGTERM would cut the session's end short.
+            daemon.process.send_signal(signal.SIGHUP)
+            daemon.process.send_signal(signal.SIGHUP)
+            client.wait_event("StoppingCharging")
             daemon.process.send_signal(signal.SIGHUP)
             assert daemon.ended() == 0, daemon.describe()
+            assert client.on(EVENTS)[-1].data["event"] == "SessionFinished"
     finally:
         os.close(theirs)
 

@@ -14,6 +14,9 @@ from evse_daemon.config.document import Item
 Read = Callable[[], tuple[RunConfig, Item]]
 """Reads the configuration, with its lines; raises ConfigurationError."""
 
+Changed = Callable[[RunConfig, tuple[str, ...]], None]
+"""Is told what runs after something was taken over, and the ids of the modules that have."""
+
 
 class Hangups:
     """Whether somebody asks for a reload, from the first moment of the process on: without this SIGHUP would end it."""

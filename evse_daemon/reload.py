@@ -7,7 +7,6 @@ import contextlib
 import gc
 import threading
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import structlog
@@ -16,7 +15,7 @@ from evse_daemon.config import ConfigurationError, RunConfig
 from evse_daemon.config.differences import Changes, Difference, changes
 from evse_daemon.config.document import Item
 from evse_daemon.framework import log as logging_setup
-from evse_daemon.hangups import Hangups, Read
+from evse_daemon.hangups import Changed, Hangups, Read
 from evse_daemon.service_manager import ServiceManager
 from evse_daemon.station import Station
 
@@ -56,7 +55,7 @@ class Reloads:
         station: Station,
         service: ServiceManager,
         read: Read,
-        changed: Callable[[RunConfig, tuple[str, ...]], None] = lambda _config, _modules: None,
+        changed: Changed | None = None,
     ) -> None:
         self._station = station
         self._service = service
@@ -97,7 +96,8 @@ class Reloads:
         if found.config.daemon.log_level != before.daemon.log_level:
             logging_setup.set_level(found.config.daemon.log_level)
         self._station.reconfigure(found.config, found.modules)
-        self._changed(found.config, found.modules)
+        if self._changed is not None:
+            self._changed(found.config, found.modules)
         self._tell(wanted.file, found, document)
 
     def _tell(self, file: str, found: Changes, document: Item) -> None:
@@ -112,7 +112,7 @@ class Reloads:
         if not found.waiting:
             self._service.remark("")
             return
-        charging = self._with_car()
+        charging = self._in_session()
         log.warning(
             "changes of the configuration need a restart",
             changes=listed(found.waiting),
@@ -123,7 +123,7 @@ class Reloads:
         more = f" and {len(found.waiting) - 1} more" if len(found.waiting) > 1 else ""
         self._service.remark(f"Restart needed for {places}{more}.")
 
-    def _with_car(self) -> list[str]:
+    def _in_session(self) -> list[str]:
         try:
             evses = self._station.explain()["evses"]
         except Exception:  # noqa: BLE001 - it only tells, and mqtt/explain_topic.py logs the same

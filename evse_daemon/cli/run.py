@@ -25,7 +25,7 @@ from evse_daemon.framework import log as logging_setup
 from evse_daemon.framework.bus import Tap
 from evse_daemon.framework.clock import RealClock
 from evse_daemon.framework.module import Journal
-from evse_daemon.hangups import Hangups, Read
+from evse_daemon.hangups import Changed, Hangups, Read
 from evse_daemon.mqtt.connections import MqttBroker
 from evse_daemon.mqtt.explain_topic import ExplainTopic
 from evse_daemon.mqtt.gateway import Gateway
@@ -176,8 +176,8 @@ async def run_station(
         gc.enable()
         beside = [loop.create_task(supervised(station, service, config.daemon.ready_within_s))]
         if reload is not None:
-            told = [] if standalone is None else [standalone.reconfigured]
-            beside.append(loop.create_task(_reload_when_asked(station, service, *reload, until, *told)))
+            changed = None if standalone is None else standalone.reconfigured
+            beside.append(loop.create_task(_reload_when_asked(station, service, *reload, until, changed)))
         try:
             await station.supervise(until, at_once, begins)
         finally:
@@ -198,11 +198,11 @@ async def _reload_when_asked(
     hangups: Hangups,
     read: Read,
     ends: asyncio.Event,
-    *told: Callable[[RunConfig, tuple[str, ...]], None],
+    changed: Changed | None,
 ) -> None:
     await hangups.asked()
     # Most runs need none of this.
     from evse_daemon.reload import Reloads, settled
 
-    reloads = Reloads(station, service, partial(settled, Path(station.config.file), read), *told)
+    reloads = Reloads(station, service, partial(settled, Path(station.config.file), read), changed)
     await reloads.run(hangups, ends)

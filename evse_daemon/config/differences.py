@@ -1,6 +1,6 @@
 """What a configuration that was read again changes in a station that runs, and what of it can be taken over. Pure.
 
-The options of a module belong together: it takes all that has changed for it, or nothing (CONTRIBUTING.md).
+The options of a module belong together: it takes all that has changed for it, or nothing (docs/reload.md).
 """
 
 from __future__ import annotations

@@ -38,9 +38,9 @@ class EnergyManager(Module):
         """Between a phase and neutral, in V; by it watt and ampere are converted."""
         update_interval: Annotated[int, Field(ge=1)] = 1
         """Seconds; limits are valid for ten of it."""
-        schedule_interval_duration: Annotated[int, Field(ge=1)] = read_write(60)
+        schedule_interval_duration: Annotated[int, Field(ge=1, le=10_080)] = read_write(60)
         """Minutes"""
-        schedule_total_duration: Annotated[int, Field(ge=1)] = read_write(1)
+        schedule_total_duration: Annotated[int, Field(ge=1, le=8_784)] = read_write(1)
         """Hours"""
         slice_ampere: Annotated[float, Field(gt=0)] = read_write(0.5)
         """Without effect: shares are exactly even, as with the smallest slice."""

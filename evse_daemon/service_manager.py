@@ -11,6 +11,9 @@ import time
 from collections.abc import Iterator, MutableMapping
 from contextlib import contextmanager
 
+from evse_daemon.framework.measures import Measure
+from evse_daemon.metrics import names
+
 NOTIFY_SOCKET = "NOTIFY_SOCKET"
 WATCHDOG_USEC = "WATCHDOG_USEC"
 WATCHDOG_PID = "WATCHDOG_PID"
@@ -30,6 +33,8 @@ class ServiceManager:
         address = environ.pop(NOTIFY_SOCKET, "")
         self.watchdog_s = _watchdog_s(environ.pop(WATCHDOG_USEC, ""), environ.pop(WATCHDOG_PID, ""))
         """Within what time systemd wants to hear ``alive``; None: it does not watch."""
+        self.fed = 0
+        """How often it was told that the process works."""
         self._status = ""
         self._remark = ""
         self._up = False
@@ -84,12 +89,17 @@ class ServiceManager:
 
     def alive(self) -> None:
         """The process works; to be told more often than each ``watchdog_s``."""
+        self.fed += 1
         self._tell("WATCHDOG=1")
 
     def stopping(self) -> None:
         """The process was told to end, and takes its time."""
         self._up = False
         self._tell("STOPPING=1")
+
+    def measures(self) -> Iterator[Measure]:
+        """See framework.measures."""
+        yield names.WATCHDOG.of(self.fed)
 
     def close(self) -> None:
         if self._socket is not None:

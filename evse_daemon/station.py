@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable, Coroutine, Iterable, Iterator
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -16,7 +16,9 @@ from evse_daemon.explanation import explanation
 from evse_daemon.framework.bus import Bus, Inbox, InboxOverflowError
 from evse_daemon.framework.calls import CallError, CallIds
 from evse_daemon.framework.clock import Clock
+from evse_daemon.framework.measures import Measure
 from evse_daemon.framework.module import Context, ExternalMqtt, Journal, Module
+from evse_daemon.metrics import names
 
 READY = "ready"
 
@@ -136,6 +138,15 @@ class Station:
         """Why its EVSEs do not charge, or with so little, each for itself (docs/explain.md)."""
         station = self.config.settings.mqtt_everest_prefix.strip("/")
         return explanation(station, self.modules, self.failed, self._clock.utc())
+
+    def measures(self) -> Iterator[Measure]:
+        """See framework.measures: how its modules keep up."""
+        failed = self.failed
+        for module_id, inbox in self._inboxes.items():
+            yield names.INBOX_DEPTH.of(len(inbox), module_id)
+            yield names.INBOX_REFUSED.of(inbox.refused, module_id)
+            yield names.MODULE_FAILED.of(module_id in failed, module_id)
+            yield names.MODULE_EXCEPTIONS.of(self._failures[module_id], module_id)
 
     async def supervise(
         self,
@@ -268,7 +279,7 @@ class Station:
         """An exception left a module: it recovers, or it is cut off and its peers are told."""
         module = self.modules.get(module_id)
         if module is None:
-            log.error("an observer of the bus failed", exc_info=error)
+            self.bus.seldom.error("observer", "an observer of the bus failed", exc_info=error)
             return
         self._failures[module_id] += 1
         # It may have to switch power off: before anything is written of it.

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Annotated, Any
 
 from pydantic import Field, field_validator
 from pydantic_core.core_schema import ValidationInfo
 
 from drivers.board.module import BoardOptions
-from drivers.link.can_bus import SILENCE_S, CanBus, CanSettings
+from drivers.link.can_bus import SILENCE_S, CanBus, CanSettings, devices_of
 from drivers.link.isotp_link import TO_BOARD, TO_HOST, IsoTpIds, IsoTpLink
+from evse_daemon.framework.devices import Device
 
 StandardId = Annotated[int, Field(ge=0x001, le=0x7EF)]
 """An 11-bit identifier; those above are the diagnostics' of ISO 15765-4 and reserved ones of older controllers."""
@@ -33,6 +35,9 @@ class CanOptions(BoardOptions):
         if value == info.data.get("can_id_to_board"):
             raise ValueError("is can_id_to_board too: each direction has its own")
         return value
+
+    def devices(self) -> Iterable[Device]:
+        return devices_of(self.can_interface, self.can_device, self.can_bitrate)
 
     def link(self, log: Any) -> IsoTpLink:
         ids = IsoTpIds(self.can_id_to_board, self.can_id_to_host)

@@ -36,8 +36,8 @@ START_S = 3.0
 HOLD_S = 1.0
 """How long a lost board is held in reset, where the host has a line for that: its contactor opens."""
 
-PULSE_S = 0.01
-"""How long the reset line is held to restart a board."""
+CALL_S = 0.1
+"""As REFRESH_S, to a board that has to be configured, until it is: it may have missed the first calls."""
 
 RESYNC = 3
 """Keep-alives after a restart: they bring the board's decoder into step (evSerial.cpp:350-393)."""
@@ -58,10 +58,11 @@ def step(
     if not isinstance(event, s.Received | s.Damaged | s.LinkUp):
         # A command meets what time has made of the board. What the board says may have waited for us: were we held up,
         # its keep-alive comes behind other messages, and it was never silent.
-        _due(work)
+        _due(work, spare=isinstance(event, s.Tick) and event.spare)
     match event:
         case s.LinkUp():
-            work.change(wire=True, heard_s=now_s, silent=False, refresh_s=now_s + REFRESH_S, resets=0)
+            work.change(wire=True, heard_s=now_s, silent=False, refresh_s=now_s + REFRESH_S)
+            work.change(resets=0, unstarted=0)
             _restart(work)
         case s.LinkLost(reason):
             _lose(work, faults.lost_wire(reason))
@@ -85,6 +86,11 @@ def step(
                 work.send(m.SetPhases(three))
         case s.MoveLock(request_id, locked):
             lock.move(work, request_id, locked)
+        case s.Restarts():
+            if work.state.phase == "running":
+                _lose(work, faults.RESTARTED_FOR_ANOTHER)
+            work.change(resets=0)
+            _restart(work)
         case s.Tick():
             pass
         case _:
@@ -92,7 +98,7 @@ def step(
     _let_go(work)
     if work.state is not state:
         _tell_faults(work)
-    return work.state, tuple(work.effects)
+    return work.state, (*work.effects, *work.answers)
 
 
 def next_deadline(state: s.State, settings: s.Settings) -> float | None:
@@ -101,7 +107,7 @@ def next_deadline(state: s.State, settings: s.Settings) -> float | None:
     if state.off_until_s is not None:
         times.append(state.off_next_s)
     if state.lock_request is not None:
-        times.append(state.lock_request.by_s)
+        times.append(state.lock_request.by_s)  # None while the board has yet to start
     if state.wire:
         times.append(state.refresh_s)
         if not state.silent:
@@ -134,6 +140,8 @@ def _received(work: Work, message: m.FromBoard) -> None:
             _alive(work, message)
         case m.WasReset():
             _was_reset(work)
+        case m.ConfigurationRequest():
+            _asks(work)
         case m.PilotState(pilot):
             if listens:
                 _pilot(work, pilot)
@@ -141,9 +149,8 @@ def _received(work: Work, message: m.FromBoard) -> None:
             if listens:
                 _relay(work, closed)
         case m.ErrorFlags():
-            raised = {name for name in work.settings.latched if getattr(message, name)}
-            work.change(flags=message, latched=work.state.latched | raised)
-            _unlatch(work)
+            work.change(flags=message)
+            _latch(work)
         case m.ProximityState(cable):
             if cable != work.state.cable:
                 work.change(cable=cable)
@@ -154,13 +161,15 @@ def _received(work: Work, message: m.FromBoard) -> None:
             work.do(s.TellMeter(message))
         case m.PilotVoltages(high_V):
             _voltage(work, high_V)
+        case m.FanState():
+            pass
         case _:
             assert_never(message)
 
 
 def _alive(work: Work, alive: m.BoardAlive) -> None:
     state = work.state
-    known = state.board is not None and replace(state.board, timestamp_ms=alive.timestamp_ms) == alive
+    known = state.board is not None and _identity(state.board) == _identity(alive)
     work.change(board=alive, heard_s=work.now_s, silent=False)
     if not known:
         work.do(s.TellBoard(alive))
@@ -169,11 +178,28 @@ def _alive(work: Work, alive: m.BoardAlive) -> None:
         _lose(work, faults.RESTARTED)
         work.change(phase="resetting", phase_until_s=work.now_s + ANSWER_S, resets=0)
         return
-    if state.silent and state.phase == "resetting" and state.phase_until_s is not None:
+    if not alive.configured and (state.configured or state.phase == "resetting"):
+        _was_reset(work)  # its report of that was lost
+    elif alive.configured and not state.configured and state.phase == "starting":
+        work.change(configured=True)
+        _prepare(work)
+    if state.silent and work.state.phase == "resetting" and state.phase_until_s is not None:
         # It is back, and may have what it was sent meanwhile still before it.
         work.change(resets=0, phase_until_s=min(state.phase_until_s, work.now_s + ANSWER_S))
-    if state.phase == "starting" and state.pilot is not None:
+    if work.state.phase == "starting" and work.state.configured and work.state.pilot is not None:
         _run(work)
+
+
+def _identity(alive: m.BoardAlive) -> m.BoardAlive:
+    return replace(alive, timestamp_ms=0, configured=True)
+
+
+def _asks(work: Work) -> None:
+    """A board that asks for its configuration has just started, also where its report of that was lost."""
+    if work.state.phase != "starting" or work.state.configured:
+        _was_reset(work)
+    if work.settings.configuration is not None:
+        work.send(work.settings.configuration)
 
 
 def _was_reset(work: Work) -> None:
@@ -183,12 +209,18 @@ def _was_reset(work: Work) -> None:
         phase="starting",
         phase_until_s=work.now_s + START_S,
         resets=0,
+        configured=work.settings.configuration is None,
         pilot=None,
         relay_closed=None,
         flags=m.ErrorFlags(),
         lock="undefined",
     )
     work.send(*[m.HostAlive()] * RESYNC)
+    _prepare(work)
+
+
+def _prepare(work: Work) -> None:
+    """What a board that has started is told first; one that waits for its configuration hears only the last of it."""
     work.send(m.SetPilot(work.state.duty))
     if work.state.wanted.locked:
         work.send(m.SetLock(True))
@@ -199,21 +231,19 @@ def _run(work: Work) -> None:
     """The board is in step: what it has reported since its restart is the truth."""
     state = work.state
     assert state.pilot is not None
-    work.change(phase="running", phase_until_s=None, lost=None, told_pilot=state.pilot)
+    work.change(phase="running", phase_until_s=None, lost=None, told_pilot=state.pilot, unstarted=0)
     work.do(s.TellEvent(state.pilot))
     # It reports its contactor when that changes, and begins with an open one.
     _relay(work, bool(state.relay_closed))
-    if not work.state.relay_closed:
-        if state.wanted.three_phases is not None:
-            work.send(m.SetPhases(state.wanted.three_phases))
-        if state.wanted.locked is False:
-            work.send(m.SetLock(False))
+    if not work.state.relay_closed and state.wanted.three_phases is not None:
+        work.send(m.SetPhases(state.wanted.three_phases))
+    lock.board_runs(work, why_not_unlock(work.state))
     work.send(m.AllowPower(work.state.power))
 
 
 def _pilot(work: Work, pilot: m.Pilot) -> None:
     work.change(pilot=pilot)
-    _unlatch(work)
+    _latch(work)
     if work.state.phase == "running" and pilot != work.state.told_pilot:
         work.change(told_pilot=pilot)
         work.do(s.TellEvent(pilot))
@@ -237,11 +267,16 @@ def _doubt(work: Work, what: str) -> None:
     _restart(work)
 
 
-def _unlatch(work: Work) -> None:
-    """What counts until the car has left is over when its flag has fallen and state A is seen."""
+def _latch(work: Work) -> None:
+    """Some flags count until the car has left, even if they fall before.
+
+    Left has a car when state A was seen once: a charger that is out of order signals F then, and the board reports A
+    no more.
+    """
     state = work.state
-    if state.pilot == "A":
-        work.change(latched=frozenset(name for name in state.latched if getattr(state.flags, name)))
+    car_left = state.pilot == "A" if state.pilot in ("A", "B", "C", "D") else state.car_left
+    up = {name for name in work.settings.latched if getattr(state.flags, name)}
+    work.change(car_left=car_left, latched=frozenset() if car_left else state.latched | up)
 
 
 def _relay(work: Work, closed: bool) -> None:
@@ -251,7 +286,8 @@ def _relay(work: Work, closed: bool) -> None:
     if work.state.phase == "running" and closed != work.state.told_power:
         work.change(told_power=closed)
         work.do(s.TellEvent("PowerOn" if closed else "PowerOff"))
-    if closed and not work.state.power and not work.state.welded:
+    # A board that answers each power-off with where its contactor is would be told and answer without end.
+    if closed and not work.state.power and not work.state.welded and work.state.off_until_s is None:
         _cut(work)
 
 
@@ -283,11 +319,9 @@ def _cut(work: Work) -> None:
 
 def _lose(work: Work, fault: s.Fault) -> None:
     """Nothing that is known of the board counts any more; whoever wants power has to say so again."""
-    request = work.state.lock_request
-    if request is not None:
-        work.do(s.LockDone(request.request_id, fault.message))
+    lock.board_lost(work, fault.message)
     work.want(power=False)
-    work.change(lost=fault, pilot=None, relay_closed=None, welded=False, off_until_s=None, lock_request=None)
+    work.change(lost=fault, pilot=None, relay_closed=None, welded=False, off_until_s=None)
     work.change(doubt_s=None, unclosed=0)
     _cut(work)
 
@@ -302,6 +336,8 @@ def _restart(work: Work) -> None:
     """Has the board restart, by its reset line or a message; it answers with WasReset."""
     wait_s = RETRY_S if work.state.resets else ANSWER_S
     work.change(phase="resetting", phase_until_s=work.now_s + wait_s, resets=work.state.resets + 1)
+    work.change(configured=work.settings.configuration is None)
+    work.change(refresh_s=min(work.state.refresh_s, work.now_s + _beat_s(work)))
     # The first message may run into garbage that the board holds still.
     work.send(m.HostAlive(), m.AllowPower(False))
     if not work.settings.reset_line:
@@ -310,25 +346,41 @@ def _restart(work: Work) -> None:
         work.change(line_until_s=work.now_s)
     else:
         _hold(work)
-        work.change(line_until_s=work.now_s + PULSE_S)
+        work.change(line_until_s=work.now_s + work.settings.reset_pulse_s)
 
 
-def _due(work: Work) -> None:
+def _due(work: Work, *, spare: bool) -> None:
     """What time has brought."""
     now_s, state = work.now_s, work.state
     if state.wire and not state.silent and now_s >= state.heard_s + work.settings.link_timeout_s:
         _silent(work)
     elif state.phase_until_s is not None and now_s >= state.phase_until_s:
-        _restart(work)
+        _late(work, spare=spare)
     _due_off(work)
     lock.due(work)
     if work.state.wire and now_s >= work.state.refresh_s:
         # The next second of the same beat, or a new beat after a pause.
-        next_s = work.state.refresh_s + REFRESH_S
-        work.change(refresh_s=next_s if next_s > now_s else now_s + REFRESH_S)
+        next_s = work.state.refresh_s + _beat_s(work)
+        work.change(refresh_s=next_s if next_s > now_s else now_s + _beat_s(work))
         work.send(m.HostAlive())
         _refresh(work)
         _count_unclosed(work)
+
+
+def _beat_s(work: Work) -> float:
+    return REFRESH_S if work.state.configured else CALL_S
+
+
+def _late(work: Work, *, spare: bool) -> None:
+    """The phase has lasted too long."""
+    if work.state.phase != "starting":
+        _restart(work)
+        return
+    work.change(unstarted=work.state.unstarted + 1)
+    if spare:
+        work.change(phase_until_s=work.now_s + START_S)
+    else:
+        _restart(work)
 
 
 def _let_go(work: Work) -> None:

@@ -11,7 +11,9 @@ T = TypeVar("T", bound=str)
 
 PILOTS: tuple[Pilot, ...] = get_args(Pilot)
 CABLES: tuple[Cable, ...] = get_args(Cable)
-LOCKS: tuple[Lock, ...] = get_args(Lock)
+LOCKS: tuple[Lock, ...] = get_args(Lock)[:3]
+"""Of boards that do not report a lock that moves."""
+MOVING_LOCKS: tuple[Lock, ...] = get_args(Lock)
 RESET_REASONS: tuple[ResetReason, ...] = get_args(ResetReason)
 
 MAX_VERSION = 50

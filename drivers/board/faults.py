@@ -21,6 +21,14 @@ RESTARTED = Fault(
 )
 
 
+RESTARTED_FOR_ANOTHER = Fault(
+    "board_support",
+    "evse_board_support/CommunicationFault",
+    "The board is restarted for its other connector, whose errors say why.",
+    "McuToEverest",
+)
+
+
 def lost_wire(reason: str) -> Fault:
     return _board("CommunicationFault", f"The connection to the board is lost: {reason}.")
 
@@ -57,6 +65,14 @@ def faults(state: State, settings: Settings) -> Iterator[Fault]:
             f"The board sends but has not answered {state.resets} restarts: is its "
             f"{'reset' if settings.reset_line else 'receive'} line wired?",
             "EverestToMcu",
+        )
+    if state.unstarted >= UNANSWERED:
+        missing = "the state of its control pilot" if state.configured else "that it has its configuration"
+        yield _board(
+            "CommunicationFault",
+            f"The board was restarted {UNANSWERED} times and does not report {missing}: does its firmware belong to "
+            "this driver?",
+            "McuToEverest",
         )
     yield from _firmware(state, settings)
     yield from _flags(state, settings)

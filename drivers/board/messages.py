@@ -79,7 +79,35 @@ class RcdCommand:
     reset: bool = False
 
 
-ToBoard = HostAlive | SetPilot | AllowPower | SetPhases | SetLock | Reset | EnterBootloader | RcdCommand
+PortType = Literal["disabled", "AC", "DC"]
+Pull = Literal["none", "up", "down"]
+MotorLock = Literal["unknown", "hella", "valeo", "none"]
+HardwareRevision = Literal["unknown", "A", "B"]
+
+
+@dataclass(frozen=True, slots=True)
+class PortSetup:
+    """What is wired to one connector of a board that does not know it by itself."""
+
+    type: PortType = "disabled"
+    feedback_active_low: bool = True
+    """The contactor's mirror contact pulls its input down."""
+    feedback_pull: Pull = "down"
+    lock: MotorLock = "none"
+    has_socket: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Configure:
+    """The answer to ConfigurationRequest."""
+
+    ports: tuple[PortSetup, ...]
+    hardware_revision: HardwareRevision = "B"
+
+
+ToBoard = (
+    HostAlive | SetPilot | AllowPower | SetPhases | SetLock | Reset | EnterBootloader | RcdCommand | Configure
+)
 
 
 # What a board tells its host.
@@ -100,6 +128,8 @@ class BoardAlive:
     max_phases: int = 0
     min_phases: int = 0
     changes_phases_while_charging: bool = False
+    configured: bool = True
+    """It has what it asks for by ConfigurationRequest, or needs nothing."""
 
 
 ResetReason = Literal["user", "watchdog"]
@@ -110,6 +140,11 @@ class WasReset:
     """The board's controller has started."""
 
     reason: ResetReason
+
+
+@dataclass(frozen=True, slots=True)
+class ConfigurationRequest:
+    """The board's controller has started, and does nothing before it gets Configure."""
 
 
 Pilot = Literal["A", "B", "C", "D", "E", "F"]
@@ -163,7 +198,7 @@ class ProximityState:
     cable: Cable
 
 
-Lock = Literal["undefined", "unlocked", "locked"]
+Lock = Literal["undefined", "unlocked", "locked", "locking", "unlocking"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,9 +226,20 @@ class MeterReading:
     wrong_phase_sequence: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class FanState:
+    """A fan in the board's cabinet."""
+
+    number: int
+    on: bool
+    duty_percent: float
+    speed_rpm: int
+
+
 FromBoard = (
     BoardAlive
     | WasReset
+    | ConfigurationRequest
     | PilotState
     | RelayState
     | ErrorFlags
@@ -201,6 +247,7 @@ FromBoard = (
     | ProximityState
     | LockState
     | MeterReading
+    | FanState
 )
 
 

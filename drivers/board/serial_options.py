@@ -6,9 +6,10 @@ from collections.abc import Iterator
 
 from pydantic import Field
 
-from drivers.board.gpio import GpioLine
+from drivers.board.gpio import GpioLine, chip_path
 from drivers.board.module import BoardOptions
 from drivers.link.serial_link import SerialLink
+from evse_daemon.framework.devices import Device, GpioChipLine, SerialDevice
 
 NO_RESET_LINE = (
     "no line resets the board: where its cable breaks or this computer hangs while a car charges, only the board "
@@ -16,11 +17,20 @@ NO_RESET_LINE = (
 )
 
 
-class SerialOptions(BoardOptions):
+class SerialLineOptions(BoardOptions):
     serial_port: str = "/dev/ttyUSB0"
     """The serial port; a path below /dev/serial/by-id stays the same whatever else is plugged in."""
     baud_rate: int = Field(115200, ge=9600, le=230400)
     """Bits per second; boards of this family come with 115200."""
+
+    def devices(self) -> Iterator[Device]:
+        yield SerialDevice("serial_port", self.serial_port)
+
+    def link(self) -> SerialLink:
+        return SerialLink(self.serial_port, self.baud_rate)
+
+
+class SerialOptions(SerialLineOptions):
     reset_gpio_chip: str = "gpiochip0"
     """The chip of the line that resets the board; empty: a message resets it."""
     reset_gpio: int = Field(27, ge=0, le=4095)
@@ -30,8 +40,10 @@ class SerialOptions(BoardOptions):
         if not self.reset_gpio_chip:
             yield "reset_gpio_chip", NO_RESET_LINE, "use a board that watches its host, or wire its reset"
 
-    def link(self) -> SerialLink:
-        return SerialLink(self.serial_port, self.baud_rate)
+    def devices(self) -> Iterator[Device]:
+        yield from super().devices()
+        if self.reset_gpio_chip:
+            yield GpioChipLine("reset_gpio_chip", chip_path(self.reset_gpio_chip), self.reset_gpio)
 
     def reset_pin(self, *, active_low: bool) -> GpioLine | None:
         """The line, where one is configured; raises OSError where it cannot be had."""

@@ -9,6 +9,7 @@ from drivers.board.messages import (
     PILOT_X1,
     BoardAlive,
     Cable,
+    Configure,
     ErrorFlags,
     FromBoard,
     Lock,
@@ -38,6 +39,10 @@ class Settings:
     """The major version of the protocol that this dialect is; None where boards do not tell it."""
     minimum_firmware: tuple[int, int] | None = None
     """The oldest firmware that speaks the dialect, where that is known."""
+    reset_pulse_s: float = 0.01
+    """How long the reset line is held to restart the board."""
+    configuration: Configure | None = None
+    """What the board asks for before it works; None where it needs nothing."""
     rcd_error: str = "evse_board_support/MREC2GroundFailure"
     """What a tripped residual current monitor is called."""
     latched: frozenset[str] = frozenset({"rcd_triggered", "connector_lock_failed"})
@@ -62,9 +67,11 @@ class Wanted:
 class LockRequest:
     """A command to the lock whose answer is open."""
 
-    request_id: int
+    request_id: int | None
+    """None: nobody waits for it; the lock goes where it was wanted before the board restarted."""
     locked: bool
-    by_s: float
+    by_s: float | None = None
+    """When the lock should be there; None while the board has yet to start."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,12 +104,19 @@ class State:
     line_until_s: float | None = None
     """When it is let go of."""
 
+    configured: bool = True
+    """The board has not been restarted since it got its configuration, where it needs one."""
+    unstarted: int = 0
+    """Starts in a row after which its first report did not come."""
+
     board: BoardAlive | None = None
     pilot: Pilot | None = None
     relay_closed: bool | None = None
     flags: ErrorFlags = NO_FLAGS
     latched: frozenset[str] = frozenset()
     """Flags that count until the car has left, whatever restarts meanwhile."""
+    car_left: bool = False
+    """State A was seen, and no car since."""
     cable: Cable | None = None
     lock: Lock = "undefined"
     reports_lock: bool = False
@@ -202,8 +216,28 @@ class MoveLock:
 class Tick:
     """The deadline that ``driver.next_deadline`` named has come."""
 
+    spare: bool = False
+    """A connector that does not start must not restart the board: another one on it is in use."""
 
-Event = LinkUp | LinkLost | Received | Damaged | Enable | SetDuty | SetPower | SwitchPhases | MoveLock | Tick
+
+@dataclass(frozen=True, slots=True)
+class Restarts:
+    """Another connector of the board has it restarted."""
+
+
+Event = (
+    LinkUp
+    | LinkLost
+    | Received
+    | Damaged
+    | Enable
+    | SetDuty
+    | SetPower
+    | SwitchPhases
+    | MoveLock
+    | Tick
+    | Restarts
+)
 
 
 # Effects, to be run in their order.

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections.abc import Callable, Sequence
 
 from drivers.board.gpio import ResetPin
 from drivers.board.messages import (
     PILOT_X1,
     AllowPower,
-    BadMessageError,
-    Codec,
     HostAlive,
     Reset,
     SetPilot,
     ToBoard,
-    WasReset,
 )
 from drivers.link.link import Link
 
@@ -42,13 +40,21 @@ class SwitchesOff:
 
     Args:
         link: its wire.
-        codec: its dialect.
+        off: what it is told, in its dialect: OFF, to each of its connectors.
+        has_restarted: whether a message of the board says so.
         pin: the line that resets it, where there is one.
     """
 
-    def __init__(self, link: Link, codec: Codec, pin: ResetPin | None) -> None:
+    def __init__(
+        self,
+        link: Link,
+        off: Sequence[bytes],
+        has_restarted: Callable[[bytes], bool],
+        pin: ResetPin | None,
+    ) -> None:
         self._link = link
-        self._codec = codec
+        self._off = off
+        self._has_restarted = has_restarted
         self._pin = pin
         self._restarted = asyncio.Event()
         self._told = False
@@ -79,16 +85,15 @@ class SwitchesOff:
 
     def link_up(self) -> None:
         self._told = True
-        for message in OFF:
-            self._link.send(self._codec.encode_to_board(message))
+        for message in self._off:
+            self._link.send(message)
 
     def link_lost(self, reason: str) -> None:
         self._lost = reason
 
     def received(self, message: bytes) -> None:
-        with contextlib.suppress(BadMessageError):
-            if isinstance(self._codec.decode_from_board(message), WasReset):
-                self._restarted.set()
+        if self._has_restarted(message):
+            self._restarted.set()
 
     def _hold(self, held: bool) -> bool:
         """Whether there is a line, and it moved."""

@@ -17,6 +17,8 @@ class Work:
         self.now_s = now_s
         self.settings = settings
         self.effects: list[s.Effect] = []
+        self.answers: list[s.LockDone] = []
+        """They come after all else: whoever asked is to know first of the error that explains a failure."""
 
     def change(self, **fields: Any) -> None:
         self.state = replace(self.state, **fields)
@@ -27,6 +29,15 @@ class Work:
     def do(self, *effects: s.Effect) -> None:
         self.effects += effects
 
+    def answer(self, request_id: int, error: str = "") -> None:
+        """Of a lock; an error is why it did not move."""
+        self.answers.append(s.LockDone(request_id, error))
+
     def send(self, *messages: m.ToBoard) -> None:
+        """To the board; one that waits for its configuration takes no commands, and power-off without harm."""
         if self.state.wire:
-            self.do(*map(s.Send, messages))
+            self.do(*(s.Send(each) for each in messages if self.state.configured or _always(each)))
+
+
+def _always(message: m.ToBoard) -> bool:
+    return isinstance(message, m.HostAlive | m.Reset | m.Configure) or message == m.AllowPower(False)

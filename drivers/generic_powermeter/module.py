@@ -59,7 +59,7 @@ class GenericPowermeter(Module):
         self._settings = cycle.settings(model)
         self._state = cycle.begin(self.clock.now_s())
         self._timer: Timer | None = None
-        self._limited_log = RateLimitedLog(self.log)
+        self._limited_log = RateLimitedLog(self.log, now=self.clock.now_s)
 
     def init(self) -> None:
         self.main.handle(Powermeter.start_transaction, self.start_transaction)
@@ -102,10 +102,10 @@ class GenericPowermeter(Module):
                 )
                 self.main.publish(Powermeter.powermeter, reading)
             case cycle.RaiseFault(message):
-                self.log.error("the meter cannot be read", reason=message)
+                self._limited_log.error("fault", "the meter cannot be read", reason=message)
                 self.main.raise_error(FAULT, message)
             case cycle.ClearFault():
-                self.log.info("the meter is read again")
+                self._limited_log.info("again", "the meter is read again")
                 self.main.clear_error(FAULT)
             case cycle.Note(message):
                 self._limited_log.warning(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import Annotated
 
@@ -31,10 +32,13 @@ from drivers.infy_power.state import (
     TellOutput,
 )
 from drivers.infy_power.step import all_off, deadline_s, step
-from drivers.link.can_bus import SILENCE_S, CanBus, CanFilter, CanSettings
+from drivers.link.can_bus import SILENCE_S, CanBus, CanFilter, CanSettings, devices_of
 from drivers.link.can_wire import CanFrame, CanWire
+from drivers.link.link import MeasuredLink
 from evse_daemon.framework.calls import Deferred, RejectedError
 from evse_daemon.framework.clock import Timer
+from evse_daemon.framework.devices import Device
+from evse_daemon.framework.measures import Measure
 from evse_daemon.framework.module import Context, Module, ModuleOptions, Provides
 from evse_daemon.framework.rate_limit import RateLimitedLog
 from evse_daemon.interfaces.power_supply_DC import PowerSupplyDC
@@ -82,6 +86,9 @@ class InfyPower(Module):
                 )
             return value
 
+        def devices(self) -> Iterable[Device]:
+            return devices_of(self.can_interface, self.can_device, self.can_bitrate)
+
     main = Provides(PowerSupplyDC)
 
     def __init__(self, context: Context) -> None:
@@ -109,7 +116,7 @@ class InfyPower(Module):
         self._off: list[Deferred[None]] = []
         self._refused: str | None = None
         self._timer: Timer | None = None
-        self._limited_log = RateLimitedLog(self.log)
+        self._limited_log = RateLimitedLog(self.log, now=self.clock.now_s)
 
     def init(self) -> None:
         self.main.handle(PowerSupplyDC.setMode, self.set_mode)
@@ -148,6 +155,9 @@ class InfyPower(Module):
     def refuse_import(self, voltage: float, current: float) -> None:  # noqa: ARG002 - the interface's names
         raise RejectedError("these power modules cannot take power from a car")
 
+    def measures(self) -> Iterable[Measure]:
+        return self.wire.measures(self.module_id) if isinstance(self.wire, MeasuredLink) else ()
+
     # What the bus says comes through the inbox, as everything does.
 
     def bus_up(self) -> None:
@@ -184,7 +194,9 @@ class InfyPower(Module):
             case TellCapabilities(value):
                 self.main.publish(PowerSupplyDC.capabilities, value)
             case Raise(error, message):
-                self.log.error("the power supply has an error", error=error, reason=message)
+                self._limited_log.error(
+                    (error, message), "the power supply has an error", error=error, reason=message
+                )
                 self.main.raise_error(error, message, severity="Medium" if error == WARNING else "High")
             case Clear(error):
                 self.main.clear_error(error)

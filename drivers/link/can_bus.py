@@ -9,16 +9,21 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
+import os
+import socket
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from drivers.link.can_errors import BUS_OFF, BUS_OFF_REASON, ErrorPeriod, describe
 from drivers.link.can_wire import CanFrame, CanListener
+from evse_daemon.framework.devices import CanInterface, Device, SerialDevice
+from evse_daemon.framework.measures import Measure
 from evse_daemon.framework.rate_limit import RateLimitedLog
+from evse_daemon.metrics import names
 from evse_daemon.mqtt.backoff import Backoff
 
 try:
@@ -72,6 +77,15 @@ class CanSettings:
     """Frames of other identifiers need not arrive; socketcan leaves them in the kernel."""
 
 
+def devices_of(interface: str, channel: str, bitrate: int) -> tuple[Device, ...]:
+    """What of the machine a bus needs, by the options ``can_interface``, ``can_device`` and ``can_bitrate``."""
+    if interface == "socketcan":
+        return (CanInterface("can_device", channel, bitrate),)
+    if interface == "slcan":
+        return (SerialDevice("can_device", channel, ("can", "serial")),)
+    return ()
+
+
 OpenBus = Callable[[CanSettings], can.BusABC]
 
 
@@ -92,7 +106,18 @@ def open_bus(settings: CanSettings) -> can.BusABC:
         more["can_filters"] = [
             {"can_id": each.id, "can_mask": each.mask, "extended": each.extended} for each in settings.wanted
         ]
-    return can.Bus(interface=settings.interface, channel=settings.channel, ignore_config=True, **more)
+    bus = can.Bus(interface=settings.interface, channel=settings.channel, ignore_config=True, **more)
+    if settings.interface == "socketcan":
+        _require_up(bus)
+    return bus
+
+
+def _require_up(bus: Any) -> None:
+    """A socket is opened although its interface is down; the kernel says so afterwards (net/can/raw.c, raw_bind)."""
+    code = bus.socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+    if code:
+        bus.shutdown()
+        raise OSError(code, os.strerror(code))
 
 
 class CanBus:
@@ -118,6 +143,14 @@ class CanBus:
         self._heard_s = 0.0
         self._error_frames = ErrorPeriod()
         self._refused = ErrorPeriod()
+        self._losses = 0
+        self._errors = 0
+
+    def measures(self, module_id: str) -> Iterator[Measure]:
+        """See link.MeasuredLink."""
+        yield names.CAN_UP.of(self._bus is not None, module_id)
+        yield names.CAN_LOSSES.of(self._losses, module_id)
+        yield names.CAN_ERRORS.of(self._errors, module_id)
 
     async def run(self, listener: CanListener) -> None:
         backoff = Backoff()
@@ -170,6 +203,7 @@ class CanBus:
             listener.bus_up()
             reason = await self._until_lost(lost)
             self._bus = None  # whoever is told sends nothing into it
+            self._losses += 1
             self._log.warning("lost", "the CAN bus is lost", channel=self.settings.channel, reason=reason)
             listener.bus_lost(reason)
             return reason
@@ -259,6 +293,7 @@ class CanBus:
             )
 
     def _error_frame(self, classes: int) -> None:
+        self._errors += 1
         if classes & BUS_OFF:
             self._lose(BUS_OFF_REASON)
         elif self._error_frames.error(asyncio.get_running_loop().time()):

@@ -11,13 +11,16 @@ import asyncio
 import binascii
 import logging
 from collections import deque
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from drivers.link.can_bus import CanFilter
 from drivers.link.can_wire import CanFrame, CanListener, CanWire
-from drivers.link.link import LinkListener
+from drivers.link.link import LinkListener, MeasuredLink
+from evse_daemon.framework.measures import Measure
 from evse_daemon.framework.rate_limit import RateLimitedLog
+from evse_daemon.metrics import names
 
 try:
     import isotp
@@ -125,6 +128,17 @@ class IsoTpLink:
                 "wait_func": lambda _seconds: None,
             },
         )
+
+    def measures(self, module_id: str) -> Iterator[Measure]:
+        """See link.MeasuredLink."""
+        yield names.ISOTP_DROPPED.of(self.dropped, module_id)
+        if isinstance(self._wire, MeasuredLink):
+            yield from self._wire.measures(module_id)
+
+    @property
+    def damaged(self) -> int:
+        """See drivers.link.link.CountsDamage: where messages lack frames, others of one frame may be missing whole."""
+        return self.dropped
 
     async def run(self, listener: LinkListener) -> None:
         try:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Protocol, runtime_checkable
+
+from evse_daemon.framework.measures import Measure
 
 
 class LinkListener(Protocol):
@@ -26,6 +29,14 @@ class Link(Protocol):
 
     def send(self, message: bytes) -> None:
         """Sends a message at once, or drops it while the wire is gone; never raises and never waits."""
+
+
+@runtime_checkable
+class MeasuredLink(Protocol):
+    """A link that counts what passes on its wire."""
+
+    def measures(self, module_id: str) -> Iterator[Measure]:
+        """See evse_daemon.framework.measures; of the driver with this module id."""
 
 
 @runtime_checkable

@@ -12,7 +12,8 @@ import contextlib
 import errno
 import termios
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from typing import get_args
 
 import structlog
 
@@ -22,9 +23,11 @@ try:
 except ImportError as error:
     raise ImportError("a serial port needs pyserial-asyncio: pip install 'evse-daemon[serial]'") from error
 
-from drivers.link.framing import FrameDecoder, encode_frame
+from drivers.link.framing import FrameDecoder, Reason, encode_frame
 from drivers.link.link import LinkListener
+from evse_daemon.framework.measures import Measure
 from evse_daemon.framework.rate_limit import RateLimitedLog
+from evse_daemon.metrics import names
 from evse_daemon.mqtt.backoff import Backoff
 
 MAX_WAITING = 1024
@@ -63,6 +66,14 @@ class SerialLink:
     def damaged(self) -> int:
         """See link.CountsDamage."""
         return self.decoder.dropped.total()
+
+    def measures(self, module_id: str) -> Iterator[Measure]:
+        """See link.MeasuredLink."""
+        yield names.SERIAL_FRAMES.of(self.decoder.good, module_id)
+        for reason in get_args(Reason):
+            yield names.SERIAL_DAMAGED.of(self.decoder.dropped[reason], module_id, reason)
+        yield names.SERIAL_GARBAGE.of(self.decoder.dropped_bytes, module_id)
+        yield names.SERIAL_UNSENT.of(self.dropped, module_id)
 
     async def run(self, listener: LinkListener) -> None:
         loop = asyncio.get_running_loop()

@@ -6,14 +6,17 @@ Time here is the wire's: always real (design rule 10).
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from drivers.modbus.client import ClientMaker, MissingLibraryError, ModbusClient, Place, SerialPort
 from drivers.modbus.requests import NoLine, Outcome, Refusal, Request, Silence
 from drivers.modbus.turns import Job, Turns
+from evse_daemon.framework.measures import Measure
 from evse_daemon.framework.rate_limit import RateLimitedLog
+from evse_daemon.metrics import names
 
 RECONNECT_S = 1.0
 """From one attempt to open the line to the next; meanwhile requests fail at once."""
@@ -63,6 +66,18 @@ class Line:
         self._silent: set[int] = set()
         self._silences = 0
         self._closed = False
+        self._failures = 0
+        self._asked: Counter[int] = Counter()
+        self._unanswered: Counter[int] = Counter()
+        self._refused: Counter[int] = Counter()
+
+    def measures(self, module_id: str) -> Iterator[Measure]:
+        """See evse_daemon.framework.measures; of the hub with this module id."""
+        yield names.MODBUS_LINE_FAILURES.of(self._failures, module_id)
+        for device_id, count in self._asked.items():
+            yield names.MODBUS_REQUESTS.of(count, module_id, str(device_id))
+            yield names.MODBUS_TIMEOUTS.of(self._unanswered[device_id], module_id, str(device_id))
+            yield names.MODBUS_REFUSALS.of(self._refused[device_id], module_id, str(device_id))
 
     def submit(self, request: Request, patience_s: float, done: Callable[[Outcome], None]) -> None:
         """Asks; ``done`` is called once from the event loop.
@@ -131,6 +146,9 @@ class Line:
         timeout_s = self._patience.timeout_s + self.place.on_the_wire_s(8 + 5 + 2 * request.count)
         outcome = await client.transact(request, timeout_s)
         unanswered = isinstance(outcome, Silence)
+        self._asked[request.device_id] += 1
+        self._unanswered[request.device_id] += unanswered
+        self._refused[request.device_id] += isinstance(outcome, Refusal)
         if unanswered or job.tries:
             self._turns.beware(request, self._now_s(), self._now_s() + timeout_s)
         self._count_silences(client, unanswered)
@@ -153,13 +171,14 @@ class Line:
         if reason is None:
             if self._told is not None:
                 self._told = None
-                self._log.info("the line is open", line=str(self.place))
+                self._limited_log.info("open", "the line is open", line=str(self.place))
             return None
+        self._failures += 1
         self._retry_s = self._now_s() + RECONNECT_S
         self._why_closed = reason
         if reason != self._told:
             self._told = reason
-            self._log.warning("the line is not there", line=str(self.place), reason=reason)
+            self._limited_log.warning(reason, "the line is not there", line=str(self.place), reason=reason)
         return reason
 
     def _note(self, request: Request, outcome: Outcome) -> None:

@@ -5,11 +5,15 @@ It stands where a SerialCommHub stands, so that every module that needs one work
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+
 from pydantic import Field
 
 from drivers.modbus.client import TcpPlace
 from drivers.modbus.hub import Hub
 from drivers.modbus.line import Line, Patience
+from evse_daemon.framework.devices import Device, TcpServer
+from evse_daemon.framework.measures import Measure
 from evse_daemon.framework.module import Context, Module, ModuleOptions, Provides
 from evse_daemon.interfaces.serial_communication_hub import SerialCommunicationHub
 
@@ -24,6 +28,9 @@ class TcpOptions(ModuleOptions):
     """Until an answer is there."""
     retries: int = Field(0, ge=0, le=10)
     """Further attempts where a device does not answer."""
+
+    def devices(self) -> Iterable[Device]:
+        return (TcpServer("host", self.host, self.port, ("pymodbus",)),)
 
 
 class ModbusTcpHub(Module):
@@ -41,6 +48,9 @@ class ModbusTcpHub(Module):
 
     def init(self) -> None:
         Hub(self.main, self.line, self._unit_id)
+
+    def measures(self) -> Iterator[Measure]:
+        return self.line.measures(self.module_id)
 
     def ready(self) -> None:
         self.spawn("line", self.line.run())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from typing import Literal
 
 from pydantic import Field
@@ -9,6 +10,8 @@ from pydantic import Field
 from drivers.modbus.client import SerialPort
 from drivers.modbus.hub import Hub
 from drivers.modbus.line import Line, Patience
+from evse_daemon.framework.devices import Device, SerialDevice
+from evse_daemon.framework.measures import Measure
 from evse_daemon.framework.module import Context, Module, ModuleOptions, Provides, unsupported
 from evse_daemon.interfaces.serial_communication_hub import SerialCommunicationHub
 
@@ -36,6 +39,9 @@ class HubOptions(ModuleOptions):
     retries: int = Field(2, ge=0, le=10)
     """Further attempts where a device does not answer."""
 
+    def devices(self) -> Iterable[Device]:
+        return (SerialDevice("serial_port", self.serial_port, ("serial", "pymodbus")),)
+
 
 class SerialCommHub(Module):
     """A bus for several meters: one request at a time, each device in its turn."""
@@ -56,6 +62,9 @@ class SerialCommHub(Module):
 
     def init(self) -> None:
         Hub(self.main, self.line, chunk=self._chunk)
+
+    def measures(self) -> Iterator[Measure]:
+        return self.line.measures(self.module_id)
 
     def ready(self) -> None:
         self.spawn("line", self.line.run())

@@ -117,6 +117,8 @@ def _host_words(message: m.ToBoard) -> pb.ToBoard:
             return pb.ToBoard(enter_bootloader=pb.EnterBootloader(rom=rom))
         case m.RcdCommand(test, reset):
             return pb.ToBoard(rcd_command=pb.RcdCommand(test=test, reset=reset))
+        case m.Configure():
+            raise UnsupportedMessageError("a TIDA-010939 knows what is wired to it")
     assert_never(message)
 
 
@@ -168,6 +170,8 @@ def _board_words(message: m.FromBoard) -> pb.FromBoard:
             return pb.FromBoard(lock=pb.Lock.ValueType(LOCKS.index(state)))
         case m.MeterReading():
             raise UnsupportedMessageError("a TIDA-010939 has no meter")
+        case m.ConfigurationRequest() | m.FanState():
+            raise UnsupportedMessageError(f"a TIDA-010939 does not send {message}")
     assert_never(message)
 
 

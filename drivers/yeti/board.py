@@ -67,7 +67,8 @@ class YetiBoard(BoardModule):
         """What the hardware says, where that is possible at all, within what the options say."""
         known = board if board is not None and plausible(board) else UNKNOWN
         if board is not None and known is UNKNOWN:
-            self.log.error(
+            self._limited_log.error(
+                "capabilities",
                 "the board tells impossible capabilities: cautious ones are assumed",
                 currents_A=(board.min_current_A, board.max_current_A),
                 phases=(board.min_phases, board.max_phases),

@@ -121,6 +121,8 @@ def _host_words(message: m.ToBoard) -> pb.ToBoard:
             raise UnsupportedMessageError(
                 "a Yeti board cannot be told to test or reset its residual current monitor"
             )
+        case m.Configure():
+            raise UnsupportedMessageError("a Yeti board knows what is wired to it")
     assert_never(message)
 
 
@@ -173,6 +175,8 @@ def _board_words(message: m.FromBoard) -> pb.FromBoard:
             return pb.FromBoard(lock=pb.Lock.ValueType(LOCKS.index(state)))
         case m.MeterReading():
             return pb.FromBoard(meter=_meter_words(message))
+        case m.ConfigurationRequest() | m.FanState():
+            raise UnsupportedMessageError(f"a Yeti board does not send {message}")
     assert_never(message)
 
 

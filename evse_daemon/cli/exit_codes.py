@@ -15,6 +15,6 @@ class ExitCode(IntEnum):
     BROKER = 4
     """The broker is not reachable, or refuses us."""
     STATION_ONLINE = 5
-    """Another station is online under the same prefix."""
+    """Another station is online under the same prefix, or another daemon has this station's state."""
     INTERRUPTED = 130
     """Ctrl-C before it was started; the shell's own number for SIGINT."""

@@ -40,7 +40,7 @@ def join(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:
         where.external_prefix,
         arguments.config_messages,
     )
-    writer = logging_setup.configure("info", "console")
+    writer = logging_setup.configure("info", "auto")
     try:
         return asyncio.run(_join(part, folder))
     finally:

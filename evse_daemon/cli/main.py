@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from evse_daemon import __version__
-from evse_daemon.cli import sim, tree_commands
+from evse_daemon.cli import setup_commands, sim, tree_commands
 from evse_daemon.cli.broker_options import add_broker_options
 from evse_daemon.cli.exit_codes import ExitCode
 
@@ -20,6 +20,7 @@ examples:
   evse-daemon simulate                    a charger, its board, a car and a broker on this machine
   evse-daemon simulate --demo --speed 10  as above, charging by itself, ten times as fast
   evse-daemon check-config config.yaml    every problem of a configuration, with its line
+  evse-daemon doctor config.yaml          what this machine lacks for it: devices, rights, disk, clock, broker
   evse-daemon run config.yaml             run the charger that the configuration describes
   evse-daemon make-safe config.yaml       switch off what a daemon that has died may have left on
   evse-daemon broker-acl config.yaml      an access list for Mosquitto
@@ -29,11 +30,13 @@ examples:
   evse-daemon explain                     why a car is not charging, and why only this much
   evse-daemon status                      one sentence on each EVSE
   evse-daemon join --module yeti_driver   run a module in a station of EVerest's own manager
+  evse-daemon support-bundle              one file for whoever is asked to help
   evse-daemon sim meter --model sdm630    simulated meters at the far end of a Modbus line
 
 exit status:
   0 done   1 failed   2 wrong usage   3 bad configuration   4 broker not reachable
-  5 another station is online under this prefix   130 Ctrl-C before the start was done
+  5 another station is online under this prefix, or another daemon has its state
+  130 Ctrl-C before the start was done
 """
 
 
@@ -121,6 +124,7 @@ def parser() -> argparse.ArgumentParser:
         help="EVerest run configuration (YAML); of each station",
     )
     check.add_argument("--json", action="store_true", help="the report as JSON")
+    setup_commands.add_to(commands)
     safe = commands.add_parser(
         "make-safe",
         help="switch off what a daemon that has died may have left on",
@@ -130,6 +134,11 @@ def parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     safe.add_argument("config", type=Path, metavar="CONFIG", help="the run configuration of that daemon")
+    safe.add_argument(
+        "--state-dir",
+        type=Path,
+        help="of that daemon: what it was started with is there, should CONFIG have changed",
+    )
     acl = commands.add_parser(
         "broker-acl",
         help="print an access list for Mosquitto",
@@ -139,6 +148,43 @@ def parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     acl.add_argument("config", type=Path, metavar="CONFIG", help="EVerest run configuration (YAML)")
+    bundle = commands.add_parser(
+        "support-bundle",
+        help="write one file for whoever is asked to help",
+        description="Configuration, log, errors, sessions, versions and devices in one .tar.gz, without passwords, keys and "
+        "card numbers. Changes nothing; works also where the daemon is dead. See docs/operate.md.",
+        epilog=(
+            "examples:\n"
+            "  sudo evse-daemon support-bundle\n"
+            "  ssh charger sudo evse-daemon support-bundle --output - > charger.tar.gz"
+        ),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    bundle.add_argument(
+        "config",
+        type=Path,
+        nargs="?",
+        default=Path("/etc/evse-daemon/config.yaml"),
+        metavar="CONFIG",
+        help="the station's run configuration (default: %(default)s)",
+    )
+    bundle.add_argument(
+        "--output",
+        type=Path,
+        metavar="FILE",
+        help="where to (- is standard output; default: a name with the time)",
+    )
+    bundle.add_argument(
+        "--state-dir", type=Path, help="as of run (default: daemon.state_dir, else the unit's)"
+    )
+    bundle.add_argument(
+        "--log",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="the end of this log file too; may be given several times",
+    )
     tree_commands.add_to(commands)
     sim.add_to(commands)
 
@@ -193,14 +239,20 @@ def main(argv: Sequence[str] | None = None) -> int:
                 from evse_daemon.cli.check_config import run_all
 
                 return run_all(arguments.config, json=arguments.json)
+            case name if name in setup_commands.NAMES:
+                return setup_commands.run(arguments, os.environ)
             case "make-safe":
                 from evse_daemon.cli.make_safe import make_safe
 
-                return make_safe(arguments.config, os.environ)
+                return make_safe(arguments.config, os.environ, arguments.state_dir)
             case "broker-acl":
                 from evse_daemon.cli.broker_acl import broker_acl
 
                 return broker_acl(arguments.config, os.environ)
+            case "support-bundle":
+                from evse_daemon.cli.support_bundle import support_bundle
+
+                return support_bundle(arguments, os.environ)
             case "simulate":
                 from evse_daemon.cli.simulate import simulate
 

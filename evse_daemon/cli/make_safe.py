@@ -7,6 +7,7 @@ host, which published firmware does not (docs/hardware.md).
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import sys
 import threading
@@ -17,9 +18,10 @@ from typing import Any
 import structlog
 
 from evse_daemon.cli.exit_codes import ExitCode
-from evse_daemon.config import ConfigurationError, RunConfig
+from evse_daemon.config import ConfigurationError, Problem, RunConfig
 from evse_daemon.config.loading import load_modules
 from evse_daemon.config.model import DaemonSettings, ModuleConfig, Settings
+from evse_daemon.config.remembered import remembered
 from evse_daemon.framework.bus import Inbox
 from evse_daemon.framework.clock import RealClock
 from evse_daemon.framework.module import Message
@@ -34,10 +36,16 @@ SERVICE_RESULT = "SERVICE_RESULT"
 """By it systemd says how the daemon ended (systemd.exec)."""
 
 
-def make_safe(path: Path, environ: Mapping[str, str]) -> int:
+def make_safe(path: Path, environ: Mapping[str, str], state_dir: Path | None = None) -> int:
     """Commands every board of a configuration off, prints one line for each, and never raises.
 
     What is wrong elsewhere in the configuration does not matter here.
+
+    Args:
+        path: the run configuration.
+        environ: the environment.
+        state_dir: of the daemon: what it was started with is kept there, and counts before the file, which may have
+            been changed or broken since.
 
     Returns:
         The exit status: 0 where every board is off for sure.
@@ -47,8 +55,11 @@ def make_safe(path: Path, environ: Mapping[str, str]) -> int:
     if environ.get(SERVICE_RESULT) == "success":
         print("make-safe: the daemon ended in order, and has switched off itself")
         return ExitCode.OK
+    if _never_had_the_boards(environ):
+        print("make-safe: another daemon runs this station, and has its boards: nothing was switched off")
+        return ExitCode.OK
     try:
-        modules, problems = load_modules(path)
+        modules, problems = _modules(path, remembered(state_dir))
     except ConfigurationError as error:
         print(f"make-safe: no board could be commanded off: {error}", file=sys.stderr)
         return ExitCode.CONFIGURATION
@@ -78,6 +89,19 @@ def make_safe(path: Path, environ: Mapping[str, str]) -> int:
         sys.stdout.flush()
         os._exit(status)
     return status
+
+
+def _never_had_the_boards(environ: Mapping[str, str]) -> bool:
+    """Whether the daemon ended because another one has the state: it had opened no board yet."""
+    how, status = environ.get("EXIT_CODE"), environ.get("EXIT_STATUS")
+    return how == "exited" and status == str(int(ExitCode.STATION_ONLINE))
+
+
+def _modules(path: Path, kept: Path | None) -> tuple[dict[str, ModuleConfig], tuple[Problem, ...]]:
+    if kept is not None:
+        with contextlib.suppress(ConfigurationError):
+            return load_modules(kept)
+    return load_modules(path)
 
 
 def _is_of(path: str, module_id: str) -> bool:

@@ -21,11 +21,15 @@ from evse_daemon.cli.exit_codes import ExitCode
 from evse_daemon.config import ConfigurationError, RunConfig, load
 from evse_daemon.config.document import Item
 from evse_daemon.config.loading import load_with_lines
+from evse_daemon.config.remembered import remember
+from evse_daemon.event_log import EventLog
 from evse_daemon.framework import log as logging_setup
 from evse_daemon.framework.bus import Tap
 from evse_daemon.framework.clock import RealClock
 from evse_daemon.framework.module import Journal
 from evse_daemon.hangups import Changed, Hangups, Read
+from evse_daemon.home_assistant.discovery import discovery
+from evse_daemon.metrics.start import metrics_of
 from evse_daemon.mqtt.connections import MqttBroker
 from evse_daemon.mqtt.explain_topic import ExplainTopic
 from evse_daemon.mqtt.gateway import Gateway
@@ -35,6 +39,8 @@ from evse_daemon.mqtt.unreachable import BrokerUnreachable
 from evse_daemon.service_manager import ServiceManager
 from evse_daemon.station import Station
 from evse_daemon.store import SqliteJournal
+from evse_daemon.store.lock import FolderTaken, locked
+from evse_daemon.store.retention import Limits
 from evse_daemon.supervision import supervised
 
 RELEASED = dt.date(2026, 1, 1)
@@ -65,7 +71,12 @@ def run(config_path: Path, state_dir: Path | None, environ: Mapping[str, str]) -
         return _with_state_in(wanted, state_dir), document
 
     try:
-        return asyncio.run(_run(config, folder, hangups, read_again))
+        with locked(folder):
+            remember(config_path, folder)
+            return asyncio.run(_run(config, folder, hangups, read_again))
+    except FolderTaken as error:
+        print(error, file=sys.stderr)
+        return ExitCode.STATION_ONLINE
     finally:
         hangups.detach()
         writer.close()
@@ -91,9 +102,12 @@ async def _run(config: RunConfig, state_dir: Path, hangups: Hangups, read_again:
             remedy="Set the clock, or let a time server do it (timedatectl).",
         )
     # Where it cannot be used, it says so itself, and no transaction starts until it can.
-    journal = SqliteJournal(state_dir / "journal.db", asyncio.get_running_loop())
+    limits = Limits(config.daemon.history_days, config.daemon.history_mb << 20)
+    journal = SqliteJournal(state_dir / "journal.db", asyncio.get_running_loop(), limits)
     try:
-        return await run_station(config, config.broker(), journal, reload=(hangups, read_again))
+        return await run_station(
+            config, config.broker(), journal, taps=lambda _: [EventLog()], reload=(hangups, read_again)
+        )
     finally:
         journal.close()
 
@@ -138,9 +152,11 @@ async def run_station(
     topics = Topics(config.settings.mqtt_everest_prefix, config.settings.mqtt_external_prefix)
     gateway = Gateway(station.bus, topics, config.daemon.mqtt_dialect, MqttBroker(broker, topics.name))
     station.bus.taps.append(gateway)
-    gateway.attach_explanation(ExplainTopic(topics, station.bus.clock, station.explain))
+    gateway.attach_topics(ExplainTopic(topics, station.bus.clock, station.explain))
+    gateway.attach_topics(discovery(config, topics, station.bus))
     if taps is not None:
         station.bus.taps.extend(taps(station))
+    metrics = metrics_of(station, {"mqtt": gateway, "journal": journal, "systemd": service})
     station.build(gateway.external)
     standalone = None
     begins = asyncio.Event()
@@ -175,6 +191,8 @@ async def run_station(
         gc.freeze()
         gc.enable()
         beside = [loop.create_task(supervised(station, service, config.daemon.ready_within_s))]
+        if metrics is not None:
+            beside.append(loop.create_task(metrics.run()))
         if reload is not None:
             changed = None if standalone is None else standalone.reconfigured
             beside.append(loop.create_task(_reload_when_asked(station, service, *reload, until, changed)))

@@ -39,14 +39,15 @@ def add_to(commands: Commands) -> None:
     sim_meter.add_to(boards)
     board = boards.add_parser(
         "board",
-        help="a Yeti board with a car on its control pilot",
+        help="a Yeti board, or another, with a car on its control pilot",
         description=(
-            "A Yeti board on a serial line, with a car on its control pilot. It prints where its line is: the\n"
-            "serial_port of YetiDriver. Its stdin takes sessions of the car and faults; help lists them."
+            "A board on a serial line, with a car on its control pilot. It prints where its line is: the\n"
+            "serial_port of YetiDriver, TIDA010939 or PhyVersoBSP. Its stdin takes sessions of the car and faults; help lists them."
         ),
         epilog=(
             "examples:\n"
             "  evse-daemon sim board --link /tmp/yeti\n"
+            "  evse-daemon sim board --link /tmp/phyverso --dialect phyverso\n"
             "  evse-daemon sim board --session 'iec_wait_pwr_ready;draw_power_regulated 16,3;sleep 60;unplug'\n"
             "  then, on its stdin: fault rcd 10"
         ),
@@ -57,6 +58,12 @@ def add_to(commands: Commands) -> None:
         choices=WIRES,
         default="serial",
         help="can: an slcan adapter, for YetiCanDriver (default: serial)",
+    )
+    board.add_argument(
+        "--dialect",
+        choices=("yeti", "tida010939", "phyverso"),
+        default="yeti",
+        help="whose messages it speaks on a serial line (default: yeti); the car is at a PhyVerso's connector 1",
     )
     board.add_argument("--link", metavar="PATH", help="a symbolic link to the line, the same at each start")
     board.add_argument("--session", metavar="SCRIPT", default="", help="what the car does at once")
@@ -103,6 +110,11 @@ def simulate_one(arguments: argparse.Namespace) -> int:
         return _simulate_infy(arguments)
     if arguments.simulated == "meter":
         return sim_meter.simulate_meter(arguments)
+    if arguments.wire == "can" and arguments.dialect != "yeti":
+        print(
+            f"--dialect {arguments.dialect} is spoken on a serial line: leave out --wire can", file=sys.stderr
+        )
+        return ExitCode.USAGE
     try:
         program = import_module("simulators.yeti_firmware.program")
     except ImportError as error:
@@ -110,6 +122,7 @@ def simulate_one(arguments: argparse.Namespace) -> int:
         return ExitCode.FAILED
     options: dict[str, Any] = {
         "wire": arguments.wire,
+        "dialect": arguments.dialect,
         "host_watchdog": arguments.host_watchdog or arguments.wire == "can",
     }
     if arguments.link is not None:

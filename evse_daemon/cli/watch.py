@@ -58,7 +58,7 @@ class _Lines(logging_setup.LineWriter):
 class _Watch:
     """One run: where messages go, and why it ended."""
 
-    def __init__(self, arguments: argparse.Namespace, where: Place, notes: logging_setup.LineWriter) -> None:
+    def __init__(self, arguments: argparse.Namespace, where: Place, notes: logging_setup.Writer[str]) -> None:
         self.topics = Topics(where.everest_prefix, where.external_prefix)
         self.unrecordable = 0
         self.ended = asyncio.Event()
@@ -144,7 +144,7 @@ def _run(arguments: argparse.Namespace, where: Place, file: TextIO | None) -> in
 
 
 async def _watch(
-    arguments: argparse.Namespace, where: Place, file: TextIO | None, notes: logging_setup.LineWriter
+    arguments: argparse.Namespace, where: Place, file: TextIO | None, notes: logging_setup.Writer[str]
 ) -> int:
     watching = _Watch(arguments, where, notes)
     if file is not None:

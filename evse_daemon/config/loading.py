@@ -10,6 +10,8 @@ from evse_daemon.config.dummies import warn_of_dummies
 from evse_daemon.config.elsewhere import Elsewhere
 from evse_daemon.config.energy_tree import check_energy_tree
 from evse_daemon.config.environment import effective_daemon, effective_settings
+from evse_daemon.config.home_assistant import warn_of_missing_api
+from evse_daemon.config.metrics_host import warn_of_metrics_host
 from evse_daemon.config.model import DaemonSettings, ModuleConfig, RunConfig, Settings, broker_settings
 from evse_daemon.config.modules import read_modules
 from evse_daemon.config.options import validated
@@ -125,6 +127,8 @@ def _run_config(
         modules = read_modules(active_modules, elsewhere, report)
         warn_of_dummies(modules, report)
         check_energy_tree(modules, daemon, daemon_item, report)
+        warn_of_missing_api(modules, daemon, daemon_item, report)
+    warn_of_metrics_host(daemon, daemon_item, report)
     if report.problems:
         raise ConfigurationError(report.problems)
     return RunConfig(report.file, settings, daemon, modules, tuple(report.warnings)), document

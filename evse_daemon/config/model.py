@@ -84,6 +84,24 @@ class BrokerLogin(_Block):
     tls: TlsFiles | None = None
 
 
+class MetricsSettings(_Block):
+    """Where Prometheus reads how the station does (docs/metrics.md)."""
+
+    port: Integer = Field(9464, ge=1, le=65535)
+    host: str = Field("127.0.0.1", min_length=1)
+    """This computer alone; of other addresses check-config warns, as there is no TLS and no login."""
+
+
+class HomeAssistantSettings(_Block):
+    """Announces the EVSEs to Home Assistant by its MQTT discovery (docs/home-assistant.md)."""
+
+    enabled: bool = False
+    discovery_prefix: str = Field("homeassistant", pattern=r"^[A-Za-z0-9_-]+$", max_length=64)
+    """As it is set in Home Assistant's MQTT integration."""
+    commands: bool = True
+    """False: Home Assistant gets readings only, and no switch, number or button."""
+
+
 class DaemonSettings(_Block):
     """The ``daemon:`` block: what only this daemon can be set to."""
 
@@ -97,11 +115,19 @@ class DaemonSettings(_Block):
     """How long systemd is let wait for EVSEs whose boards have not answered; the daemon counts as started then."""
     external_limits: dict[str, LimitSource] = read_write({})
     """By the id of an EnergyNode, what is expected of whoever sets limits there."""
+    metrics: MetricsSettings | None = None
+    """None: off."""
+    home_assistant: HomeAssistantSettings = HomeAssistantSettings()
     broker: BrokerLogin = BrokerLogin()
     state_dir: FilePath | None = None
     """Where the journal and other durable state are kept; the command line decides where none is given."""
+    history_days: Integer = Field(400, ge=30, le=36_500)
+    """How long transactions that are over are kept in the journal."""
+    history_mb: Integer = Field(100, ge=10, le=100_000)
+    """Mebibytes that the journal may take; the oldest transactions that are over go first."""
     log_level: Literal["debug", "info", "warning", "error"] = read_write("info")
-    log_format: Literal["console", "json"] = "console"
+    log_format: Literal["auto", "console", "json", "journal"] = "auto"
+    """``auto``: fields for systemd's journal where stderr leads there, else lines for people."""
 
 
 class Connection(NamedTuple):

@@ -76,7 +76,7 @@ def validated(
             problem = _explained(detail, model, given, (what, owner), elsewhere or {})
             report.problem(
                 problem.line,
-                f"{path}.{_dotted(detail['loc'])}",
+                f"{path}.{_dotted(detail['loc'])}".rstrip("."),
                 problem.message,
                 problem.hint,
             )
@@ -126,6 +126,10 @@ def _explained(
     """An error of pydantic in the words of the file."""
     where = detail["loc"]
     kind = detail["type"]
+    if not where:
+        # It is of no option alone, but of several together.
+        reason = detail["msg"].removeprefix("Value error, ")
+        return _Explained(given.line, f"{called[0]}s of {called[1]}: {reason}")
     last = str(where[-1])
     if kind == "missing":
         return _Explained(given.line, f"{_named(_dotted(where), called)} is missing; it has no default")

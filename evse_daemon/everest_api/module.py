@@ -95,7 +95,7 @@ class EverestApiModule(Module):
         assert isinstance(context.options, ApiOptions)
         self.api_options = context.options
         self.communication = communication.begun(context.options.cfg_communication_check_to_s)
-        self.seldom = RateLimitedLog(self.log)
+        self.seldom = RateLimitedLog(self.log, now=self.clock.now_s)
         self._channels = {(channel.way, channel.name): channel for channel in self.channels}
         self._latest: dict[str, Any] = {}
         self._heartbeats = 0
@@ -304,7 +304,8 @@ class EverestApiModule(Module):
         alive = text.strip() == "true"
         now_s = self.clock.now_s()
         if not alive and self.communication.link not in ("unchecked", "lost"):
-            self.log.warning(
+            self.seldom.warning(
+                "false",
                 "a program says communication_check false",
                 effect="it counts as lost" if self.must_be_watched else "it is not watched any more",
             )
@@ -324,13 +325,13 @@ class EverestApiModule(Module):
             return
         if not known.there:
             self._raise_fault()
-            self.log.warning("a program is lost", program=self.api_type)
+            self.seldom.warning("lost", "a program is lost", program=self.api_type)
         if before.there != known.there:
             self.link_changed()
         if before.sub_type:
             self.implementations["main"].clear_error(self.fault, before.sub_type)
         if known.there:
-            self.log.info("a program is there", program=self.api_type)
+            self.seldom.info("there", "a program is there", program=self.api_type)
 
     def _raise_fault(self) -> None:
         topic = topics.everest_api_heard(self.api_type, self.module_id, "communication_check")

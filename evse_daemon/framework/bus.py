@@ -16,6 +16,7 @@ from evse_daemon.framework.calls import Call, CallError, CallIds, Deferred
 from evse_daemon.framework.clock import Clock, timestamp
 from evse_daemon.framework.errors import Error, ErrorManager, Mapping, Severity
 from evse_daemon.framework.interface import Command, Interface, Var
+from evse_daemon.framework.rate_limit import RateLimitedLog
 from evse_daemon.types.error_lists import description, error_types
 
 T = TypeVar("T")
@@ -54,11 +55,13 @@ class Tap(Protocol):
 class Inbox:
     """What one module has yet to handle, in the order in which it arrived; of telemetry only the latest."""
 
-    __slots__ = ("_bus", "_latest", "_queue", "_ready", "closed", "module_id")
+    __slots__ = ("_bus", "_latest", "_queue", "_ready", "closed", "module_id", "refused")
 
     def __init__(self, bus: Bus, module_id: str) -> None:
         self.module_id = module_id
         self.closed = False
+        self.refused = 0
+        """Items that found it full."""
         self._bus = bus
         self._queue: deque[list[Any]] = deque()
         self._latest: dict[Hashable, list[Any]] = {}
@@ -69,6 +72,7 @@ class Inbox:
         if self.closed:
             return
         if len(self._queue) >= INBOX_LIMIT:
+            self.refused += 1
             self._bus.fail(
                 self.module_id, InboxOverflowError(f"{self.module_id} is {INBOX_LIMIT} messages behind")
             )
@@ -134,6 +138,7 @@ class Bus:
         self.call_ids = call_ids
         self.taps: list[Tap] = []
         self.fail = failed
+        self.seldom = RateLimitedLog(log)
         self.implementations: dict[tuple[str, str], Implementation[Any]] = {}
         self._schedule = schedule
         self._ready: deque[Inbox] = deque()
@@ -295,7 +300,8 @@ class Implementation(Generic[I_co]):
         self.bus.show(Tap.call_finished, call)
 
     def call_failed(self, call: Call[Any], error: CallError) -> None:
-        log.warning(
+        self.bus.seldom.warning(
+            (call.origin, self.module_id, self.implementation_id, call.command.name, error.type),
             "command failed",
             caller=call.origin,
             module=self.module_id,

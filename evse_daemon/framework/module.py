@@ -16,7 +16,7 @@ from __future__ import annotations
 from collections.abc import Callable, Coroutine, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, TypeVar
 
 import structlog
 from pydantic import BaseModel, ConfigDict, Field
@@ -26,6 +26,10 @@ from evse_daemon.framework.clock import Clock, Timer
 from evse_daemon.framework.errors import Mapping
 from evse_daemon.framework.interface import Interface
 from evse_daemon.framework.limit_source import LimitSource
+from evse_daemon.framework.measures import Measure
+
+if TYPE_CHECKING:
+    from evse_daemon.framework.devices import Device
 
 I = TypeVar("I", bound=Interface)  # noqa: E741 - stands for Interface
 
@@ -41,6 +45,10 @@ class ModuleOptions(BaseModel):
 
     def advice(self) -> Iterable[tuple[str, str, str]]:
         """What check-config warns of: the option, what there is to mind, what can be done about it."""
+        return ()
+
+    def devices(self) -> Iterable[Device]:
+        """What of the machine the module uses, which ``evse-daemon doctor`` looks at; nothing is opened here."""
         return ()
 
 
@@ -278,6 +286,10 @@ class Module:
     def explain(self) -> dict[str, Any] | None:
         """Why this module charges no car, or with so little (docs/explain.md); None: that is not its business."""
         return None
+
+    def measures(self) -> Iterable[Measure]:
+        """What it tells a scrape (docs/metrics.md), by evse_daemon/metrics/names.py; called where metrics are on."""
+        return ()
 
     def end(self, done: Callable[[], None]) -> None:
         """The process is told to end: bring to its end what must not be cut off, begin nothing new, then call ``done``.

@@ -12,7 +12,7 @@ from typing import Any
 SHOWN = 4
 """Characters of a token that may be shown."""
 
-_NAMES = frozenset(
+TOKEN_NAMES = frozenset(
     {
         "id_token",
         "parent_id_token",
@@ -41,4 +41,4 @@ def may_be_token(path: Sequence[str | int], value: Any) -> bool:
         value: what was sent; it may be of any type, it is not what was expected.
     """
     text = repr(value)
-    return any(part in _NAMES for part in path) or any(name in text for name in _NAMES)
+    return any(part in TOKEN_NAMES for part in path) or any(name in text for name in TOKEN_NAMES)

@@ -10,11 +10,14 @@ from collections.abc import Iterator
 
 from evse_daemon.config.model import ModuleConfig, RunConfig
 from evse_daemon.everest_api.module import EverestApiModule
+from evse_daemon.home_assistant import ids
+from evse_daemon.home_assistant.evses import evses
 from evse_daemon.interfaces.ev_manager import EvManager
 from evse_daemon.interfaces.evse_manager import EvseManager
 from evse_daemon.mqtt import topics as t
 
 DAEMON, MONITOR, OPERATOR, SERVICE = "evse-daemon", "monitor", "operator", "service"
+HOME_ASSISTANT = "home-assistant"
 """The users; the daemon's is the configuration's, where it names one."""
 
 ANY = "+"
@@ -48,16 +51,29 @@ def _users(config: RunConfig) -> list[tuple[str, str, Rules]]:
         ("write", t.service_command(topics.name, module_id, ANY))
         for module_id in _having(config, EvseManager)
     ]
+    # Also where it is switched off: what was announced before is looked for and taken back, whatever the prefix was.
+    announced = ids.device_topic(ANY, topics.name, ANY)
+    home_assistant = config.daemon.home_assistant
+    birth = t.home_assistant_status(home_assistant.discovery_prefix)
     found = [
         (
             config.daemon.broker.user or DAEMON,
             "The station itself.",
-            [("readwrite", topic) for topic in everything],
+            [
+                *(("readwrite", topic) for topic in (*everything, announced)),
+                *([("read", birth)] if home_assistant.enabled else []),
+            ],
         ),
         (MONITOR, "Sees everything, and changes nothing.", reads),
         (OPERATOR, "Calls the public API.", [*reads, *explained, *calls]),
         (SERVICE, "Also clears errors that wait for the service.", [*reads, *explained, *calls, *latches]),
     ]
+    if home_assistant.enabled:
+        every = ("readwrite", f"{home_assistant.discovery_prefix}/#")
+        used = evses(config.modules) if home_assistant.commands else ()
+        presses: Rules = [("write", outside + t.api_command(evse.module_id, ANY)) for evse in used]
+        why = "Home Assistant, which also clears the announcement of a device that is deleted there."
+        found.append((HOME_ASSISTANT, why, [*reads, *presses, every]))
     for module_id, entry in config.modules.items():
         if entry.standalone:
             found.append(

@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 
 import structlog
 
+from evse_daemon.framework.rate_limit import RateLimitedLog
 from evse_daemon.mqtt.backoff import Backoff
 from evse_daemon.mqtt.link import Inbound, Link, Receiver, Will
 from evse_daemon.mqtt.settings import BrokerSettings
@@ -21,7 +22,6 @@ __all__ = ["BrokerUnreachable", "Inbound", "MqttConnection", "Undelivered", "Wil
 
 MAX_PAYLOAD_BYTES = 256 * 1024
 STOP_WITHIN_S = 1.0
-_QUIET_S = 10.0
 _SHORT_S = 5.0
 _SHORT_LIVES = 3
 """So many connections in a row that were ended within `_SHORT_S` are no restarts of a broker."""
@@ -68,9 +68,7 @@ class MqttConnection:
         self._connected = False
         self._since = time.monotonic()
         self._short_lives = 0
-        self._thrown_out = _Seldom()
-        self._oversized = _Seldom()
-        self._raised = _Seldom()
+        self._seldom = RateLimitedLog(_log.bind(connection=name))
 
     @property
     def connected(self) -> bool:
@@ -169,14 +167,14 @@ class MqttConnection:
                     text = self.settings.explain(exc)
                     if text != told:
                         told = text
-                        _log.warning("MQTT broker not reached, trying on", connection=self.name, reason=text)
-                except Exception:  # noqa: BLE001 - whatever it is, the next attempt may succeed
-                    _log.exception("MQTT connection attempt failed", connection=self.name)
+                        self._seldom.warning(text, "MQTT broker not reached, trying on", reason=text)
+                except Exception as exc:  # noqa: BLE001 - whatever it is, the next attempt may succeed
+                    self._seldom.error(("attempt", type(exc)), "MQTT connection attempt failed", exc_info=exc)
                 else:
                     break
             told = ""
             if self._short_lives < _SHORT_LIVES:
-                _log.info("MQTT broker reached again", connection=self.name, broker=self.settings.describe())
+                self._seldom.info("again", "MQTT broker reached again", broker=self.settings.describe())
 
     async def _connect(self) -> None:
         async with asyncio.timeout(self.settings.connect_timeout_s):
@@ -203,7 +201,7 @@ class MqttConnection:
             link.abort()
             raise
         for topic in self.refused_subscriptions:
-            _log.error("MQTT subscription refused by the broker", connection=self.name, topic=topic)
+            self._seldom.error(("refused", topic), "MQTT subscription refused by the broker", topic=topic)
         if self._link is not link:
             raise ClosedEarly(None)
         self._since = time.monotonic()
@@ -226,17 +224,16 @@ class MqttConnection:
         short = time.monotonic() - self._since < _SHORT_S
         self._short_lives = self._short_lives + 1 if short else 0
         if self._short_lives < _SHORT_LIVES:
-            _log.warning("MQTT connection lost", connection=self.name, reason=reason)
-        elif self._thrown_out.now():
+            self._seldom.warning("lost", "MQTT connection lost", reason=reason)
+        else:
             # MQTT 3.1.1 has no words for it: a broker closes the connection of whose client id somebody else uses.
-            _log.error(
+            self._seldom.error(
+                "thrown out",
                 "MQTT connection lost again and again, soon after each login. Does another client use the same client "
                 "id, as a second daemon with the same mqtt_everest_prefix does? End it, or give it another prefix. "
                 "If there is none, see the log of the broker",
-                connection=self.name,
                 client_id=self._client_id,
                 reason=reason,
-                more=self._thrown_out.suppressed(),
             )
 
     async def _end_task(self) -> None:
@@ -250,52 +247,27 @@ class MqttConnection:
         if self._on_state is not None:
             try:
                 self._on_state(connected)
-            except Exception:  # noqa: BLE001 - the owner's fault does not end the connection
-                _log.exception("MQTT state callback failed", connection=self.name)
+            except Exception as exc:  # noqa: BLE001 - the owner's fault does not end the connection
+                self._seldom.error("state", "MQTT state callback failed", exc_info=exc)
 
     def _deliver(self, message: Inbound) -> None:
         if self._on_message is None:
             return
         try:
             self._on_message(message)
-        except Exception:  # noqa: BLE001 - as above
-            if self._raised.now():
-                _log.exception(
-                    "MQTT message callback failed",
-                    connection=self.name,
-                    topic=message.topic,
-                    more=self._raised.suppressed(),
-                )
-
-    def _oversize(self, topic: str, size: int) -> None:
-        if self._oversized.now():
-            _log.warning(
-                "MQTT message dropped, it is too large",
-                connection=self.name,
-                topic=topic,
-                bytes=size,
-                limit=self._receiver.max_payload_bytes,
-                more=self._oversized.suppressed(),
+        except Exception as exc:  # noqa: BLE001 - as above
+            self._seldom.error(
+                "message", "MQTT message callback failed", topic=message.topic[:200], exc_info=exc
             )
 
-
-class _Seldom:
-    """Lets one of a kind pass every 10 s and counts the others."""
-
-    def __init__(self) -> None:
-        self._next = 0.0
-        self._suppressed = 0
-
-    def now(self) -> bool:
-        if time.monotonic() < self._next:
-            self._suppressed += 1
-            return False
-        self._next = time.monotonic() + _QUIET_S
-        return True
-
-    def suppressed(self) -> int:
-        count, self._suppressed = self._suppressed, 0
-        return count
+    def _oversize(self, topic: str, size: int) -> None:
+        self._seldom.warning(
+            "oversized",
+            "MQTT message dropped, it is too large",
+            topic=topic[:200],
+            bytes=size,
+            limit=self._receiver.max_payload_bytes,
+        )
 
 
 def _ignore(*_args: object) -> None:

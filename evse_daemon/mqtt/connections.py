@@ -28,6 +28,14 @@ class Connection(Protocol):
 class Publisher(Connection, Protocol):
     """The connection that publishes."""
 
+    @property
+    def unacknowledged(self) -> int:
+        """Messages of QoS 1 and 2 that the broker does not have yet."""
+
+    @property
+    def dropped(self) -> int:
+        """Messages of QoS 0 that no connection took."""
+
     async def send(
         self, topic: str, payload: bytes | str, qos: int = 0, retain: bool = False
     ) -> asyncio.Future[None]:

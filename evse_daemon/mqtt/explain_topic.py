@@ -64,6 +64,15 @@ class ExplainTopic:
     def subscriptions(self) -> list[tuple[str, int]]:
         return [(self._topics.explain_request, QOS)]
 
+    def retained(self) -> tuple[str, ...]:
+        return (self._topics.explain,)
+
+    def leftovers(self) -> tuple[str, ...]:
+        return ()
+
+    def kept(self) -> frozenset[str]:
+        return frozenset()
+
     def begin(self) -> None:
         """The station is ready."""
         self._due(self._clock.now_s())

@@ -117,7 +117,7 @@ class ExternalTopics:
                 inbox.put(handler, Message(message.topic.removeprefix(self._prefix), text))
 
     def _refuse(self, topic: str, reason: str) -> None:
-        self._seldom.warning(topic, "message from MQTT refused", topic=topic, reason=reason)
+        self._seldom.warning(topic, "message from MQTT refused", topic=topic[:200], reason=reason)
 
     def _judge(self, message: Inbound) -> tuple[str, str]:
         """What is wrong with a message, or its text."""

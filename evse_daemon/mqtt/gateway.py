@@ -19,7 +19,7 @@ is a tap of the bus. A station uses it so:
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from enum import Enum, auto
 from functools import partial
 from typing import Any, Protocol
@@ -30,12 +30,14 @@ from evse_daemon.framework.bus import Bus, Implementation
 from evse_daemon.framework.calls import Call, CallError
 from evse_daemon.framework.errors import Error
 from evse_daemon.framework.interface import Kind, Var
+from evse_daemon.framework.measures import Measure
+from evse_daemon.metrics import names
 from evse_daemon.mqtt.client import BrokerUnreachable, Inbound, Will
 from evse_daemon.mqtt.connections import Broker, Connection
 from evse_daemon.mqtt.dialects import DIALECTS, Delivery, DialectName, Documented, to_json
-from evse_daemon.mqtt.explain_topic import ExplainTopic
 from evse_daemon.mqtt.external import ExternalTopics
 from evse_daemon.mqtt.outbox import Rank, Render, already
+from evse_daemon.mqtt.own_topics import OwnTopics
 from evse_daemon.mqtt.remote_calls import RemoteCalls, outcome_as_json
 from evse_daemon.mqtt.sender import Sender
 from evse_daemon.mqtt.topics import Topics
@@ -114,8 +116,9 @@ class Gateway:
         self._phase = _Phase.STARTING
         self._ready: dict[str, Render] = {}
         self._peers: Peers | None = None
-        self._explain: ExplainTopic | None = None
+        self._own: list[OwnTopics] = []
         self._connections = 0
+        self._hearings = 0
         self._told_online = False
         self._sender = Sender(self._connected)
         self._calls = RemoteCalls(bus, topics, self._dialect, self._sender, self._closed, now)
@@ -138,6 +141,20 @@ class Gateway:
         """Messages given up because too many waited."""
         return self._sender.dropped
 
+    def measures(self) -> Iterator[Measure]:
+        """See framework.measures."""
+        for name, connection, made in (
+            ("publisher", self._sender, self._connections),
+            ("subscriber", self._subscriber, self._hearings),
+        ):
+            yield names.MQTT_CONNECTED.of(connection is not None and connection.connected, name)
+            yield names.MQTT_RECONNECTS.of(max(0, made - 1), name)
+        yield from self._sender.measures()
+        yield names.CALLS_IN_FLIGHT.of(self._calls.in_progress)
+        yield names.CALLS_TAKEN.of(self._calls.taken)
+        for reason, count in self._calls.refused.items():
+            yield names.CALLS_REFUSED.of(count, reason)
+
     # Lifecycle
 
     def attach(self, peers: Peers) -> None:
@@ -145,10 +162,10 @@ class Gateway:
         self._peers = peers
         peers.attached(self._sender, lambda: self.connected)
 
-    def attach_explanation(self, explain: ExplainTopic) -> None:
-        """The station can say why it does not charge; before ``start``."""
-        self._explain = explain
-        explain.attached(self._sender)
+    def attach_topics(self, own: OwnTopics) -> None:
+        """The daemon has something to say by itself; before ``start``."""
+        self._own.append(own)
+        own.attached(self._sender)
 
     def module_created(self, module_id: str, class_name: str) -> None:
         """A module and its implementations exist."""
@@ -175,8 +192,8 @@ class Gateway:
         if self._phase is _Phase.STOPPING:
             return
         self._phase = _Phase.READY
-        if self._explain is not None:
-            self._explain.begin()
+        for own in self._own:
+            own.begin()
         if announce:
             self._publish_ready(self._topics.ready, self._dialect.all_ready())
 
@@ -194,9 +211,8 @@ class Gateway:
         spoken = [(self._topics.all_commands, COMMAND_QOS)]
         if self._peers is not None:
             spoken = self._peers.subscriptions()
-        if self._explain is not None:
-            spoken = [*spoken, *self._explain.subscriptions()]
-        subscriptions = [*spoken, *self.external.subscriptions()]
+        heard = [subscription for own in self._own for subscription in own.subscriptions()]
+        subscriptions = [*spoken, *heard, *self.external.subscriptions()]
         await self._sender.start(publisher, self._clear_leftovers, required=required)
         self._subscriber = self._broker.subscriber(subscriptions, self._receive, self._hearing)
         try:
@@ -292,7 +308,7 @@ class Gateway:
     def _receive(self, message: Inbound) -> None:
         if self._peers is not None and self._peers.receive(message):
             return
-        if self._explain is not None and self._explain.receive(message):
+        if any(own.receive(message) for own in self._own):
             return
         topic = self._topics.parse(message.topic)
         if topic is not None and topic.kind == "cmd":
@@ -308,8 +324,7 @@ class Gateway:
     def _retained(self) -> list[str]:
         """The topics on which the broker keeps what this run has said."""
         found = [*self._ready] if self._dialect.ready_delivery.retain else []
-        if self._explain is not None:
-            found.append(self._topics.explain)
+        found += [topic for own in self._own for topic in own.retained()]
         return found + [
             self._topics.var(source.module_id, source.implementation_id, name)
             for source in self._bus.implementations.values()
@@ -340,8 +355,8 @@ class Gateway:
         self._told_online = False
         self._say_online()
         self.external.refresh()
-        if self._explain is not None:
-            self._explain.reconnected()
+        for own in self._own:
+            own.reconnected()
         if self._peers is not None:
             self._peers.reconnected()
         for source in self._bus.implementations.values():
@@ -358,6 +373,7 @@ class Gateway:
     def _hearing(self, connected: bool) -> None:
         """The subscribing connection is made, or lost."""
         if connected:
+            self._hearings += 1
             self._say_online()
 
     def _say_online(self) -> None:
@@ -375,13 +391,15 @@ class Gateway:
         """What a run that died, of whichever dialect, has left retained on the broker goes before the new."""
         try:
             others = () if self._peers is None else self._peers.leftovers()
-            filters = (*self._topics.can_be_retained, *others)
+            ours = (topic for own in self._own for topic in own.leftovers())
+            filters = (*self._topics.can_be_retained, *others, *ours)
             leftovers = await self._broker.retained(filters) if filters else []
         except BrokerUnreachable as error:
             log.warning("retained messages of a former run could not be looked for", reason=str(error))
             return
         denials = self._denials()
-        for topic in leftovers:
+        kept = {topic for own in self._own for topic in own.kept()}
+        for topic in (topic for topic in leftovers if topic not in kept):
             self._sender.first(topic, denials.get(topic, already(_EMPTY)), _PRESENCE)
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
@@ -93,17 +93,23 @@ class RemoteCalls:
         self._now = now
         self._in_flight: dict[Call[Any], _Taken] = {}
         self._recent: OrderedDict[tuple[str, bytes], tuple[float, _Taken]] = OrderedDict()
+        self.taken = 0
+        """Calls that a module was given."""
+        self.refused: Counter[str] = Counter()
+        """Those that were not, by the reason."""
         self._told_arguments: set[tuple[str, str, str, str]] = set()
         self._seldom = RateLimitedLog(log, now=now)
 
     def receive(self, message: Inbound, topic: TreeTopic) -> None:
         """A message on the topic of a command."""
         if message.retain:
+            self.refused["retained"] += 1
             self._refuse("retained", topic, "it is retained: nobody knows how old it is")
             return
         try:
             incoming = read_call(message.payload)
         except UnanswerableError as error:
+            self.refused["unanswerable"] += 1
             self._refuse("unanswerable", topic, str(error))
             return
         if isinstance(incoming.id, str) and self._bus.call_ids.is_own(incoming.id):
@@ -115,8 +121,10 @@ class RemoteCalls:
         try:
             taken = self._take(incoming, topic)
         except CallError as error:
+            self.refused[error.type] += 1
             self._answer_error(incoming, topic, error)
             return
+        self.taken += 1
         if message.qos:
             self._recent[key] = (self._now() + REMEMBERED_S, taken)
             if len(self._recent) > REMEMBERED_CALLS:
@@ -129,6 +137,11 @@ class RemoteCalls:
         if taken is not None:
             taken.deadline.cancel()
             self._answer(taken)
+
+    @property
+    def in_progress(self) -> int:
+        """Calls that a module has got and not answered."""
+        return len(self._in_flight)
 
     def close(self) -> None:
         """The station ends: who waits for an answer gets one."""
@@ -249,7 +262,8 @@ class RemoteCalls:
             ):
                 continue
             self._told_arguments.add(key)
-            log.warning(
+            self._seldom.warning(
+                ("argument", key),
                 "an argument is ignored, the command does not have it",
                 topic=self._topic(topic),
                 argument=name[:60],

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 
 import structlog
 
+from evse_daemon.framework.measures import Measure
 from evse_daemon.framework.rate_limit import RateLimitedLog
+from evse_daemon.metrics import names
 from evse_daemon.mqtt.client import Undelivered
 from evse_daemon.mqtt.connections import Publisher
 from evse_daemon.mqtt.dialects import Delivery
@@ -48,6 +50,14 @@ class Sender:
     def dropped(self) -> int:
         """Messages given up because too many waited."""
         return self._outbox.dropped
+
+    def measures(self) -> Iterator[Measure]:
+        """See framework.measures."""
+        yield names.MQTT_WAITING.of(self.waiting)
+        yield names.MQTT_DROPPED.of(self.dropped)
+        if self._publisher is not None:
+            yield names.MQTT_IN_FLIGHT.of(self._publisher.unacknowledged)
+            yield names.MQTT_UNSENT.of(self._publisher.dropped)
 
     def event(self, topic: str, render: Render, delivery: Delivery, rank: Rank = Rank.EVENT) -> None:
         """Waits while the broker is away, and is sent once."""

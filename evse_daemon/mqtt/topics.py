@@ -61,6 +61,10 @@ class Topics:
         """Where a request is answered; its payload is ``reply``."""
         return f"{self.explain_request}/response/{reply}"
 
+    def doctor(self, visitor: str) -> str:
+        """Where ``evse-daemon doctor`` says something to itself, to see what comes back; nobody else listens."""
+        return f"evse_daemon/{self.name}/doctor/{visitor}"
+
     def definition(self, *names: str) -> str:
         """What a manager tells all modules that start: ``interfaces``, or ``manifests`` of a class."""
         return self.prefix + "/".join(names)
@@ -233,3 +237,16 @@ def external_powermeter_json() -> str:
 
 def external_of_board(board: str, name: str) -> str:
     return f"/external/{board}/powermeter/{name}"
+
+
+# Home Assistant's MQTT discovery (its components/mqtt/discovery.py, TOPIC_MATCHER).
+
+
+def home_assistant_device(discovery_prefix: str, node_id: str, object_id: str) -> str:
+    """Where a device is announced; the two ids are of letters, digits, ``_`` and ``-``. ``+`` makes a filter."""
+    return f"{discovery_prefix}/device/{node_id}/{object_id}/config"
+
+
+def home_assistant_status(discovery_prefix: str) -> str:
+    """Where Home Assistant says that it has come: its birth message."""
+    return f"{discovery_prefix}/status"

@@ -1,6 +1,7 @@
 """What to tell a human when the broker cannot be used: what happened, where, and what to do."""
 
 import asyncio
+import datetime as dt
 import errno
 import socket
 import ssl
@@ -14,6 +15,14 @@ REFUSALS = {
     4: "bad user name or password",
     5: "not authorized: it wants another user name or password, or does not admit this client",
 }
+_WRONG_TIME = {9, 10}
+"""OpenSSL's codes for a certificate that is not valid yet, or no more."""
+_CHECK_CLOCK = (
+    "The clock of this computer says {:%Y-%m-%d}: set it if that is wrong, else renew the certificate."
+)
+_CHECK_CERTIFICATE = (
+    "Check the file of certificate authorities and that the certificate was made for this host name."
+)
 _TLS_WANTS_CERTIFICATE = (
     "CERTIFICATE_REQUIRED",
     "HANDSHAKE_FAILURE",
@@ -75,7 +84,9 @@ def _explain_tls(where: str, exc: ssl.SSLError) -> str:
     if isinstance(exc, ssl.SSLCertVerificationError):
         return (
             f"The TLS certificate of the MQTT broker at {where} is not accepted: {exc.verify_message}. "
-            "Check the file of certificate authorities and that the certificate was made for this host name."
+            + (_CHECK_CLOCK if exc.verify_code in _WRONG_TIME else _CHECK_CERTIFICATE).format(
+                dt.datetime.now(dt.UTC)
+            )
         )
     reason = exc.reason or str(exc)
     if any(word in reason for word in _TLS_WANTS_CERTIFICATE):

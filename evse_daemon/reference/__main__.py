@@ -6,7 +6,15 @@ import sys
 from pathlib import Path
 
 from evse_daemon.modules.evse_manager import state_diagram
-from evse_daemon.reference import asyncapi, manifests, reload_page, topics_page, troubleshoot_page
+from evse_daemon.reference import (
+    asyncapi,
+    config_schema,
+    manifests,
+    metrics_page,
+    reload_page,
+    topics_page,
+    troubleshoot_page,
+)
 from evse_daemon.reference.declared import classes
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -17,9 +25,11 @@ def documents() -> dict[str, str]:
     return {
         "topics.md": topics_page.render(),
         "asyncapi.yaml": asyncapi.render(),
+        "metrics.md": metrics_page.render(),
         "troubleshoot.md": troubleshoot_page.render(),
         "reload.md": reload_page.render(),
         "state-diagrams.md": state_diagram.render(),
+        "config.schema.json": config_schema.render(),
         **{f"manifests/{name}.yaml": manifests.render(cls) for name, cls in classes().items()},
     }
 

@@ -44,6 +44,9 @@ _PARAMETERS: dict[str, Schema] = {
     "kind": {"description": "The name of a module class of EVerest's API without _API."},
     "name": {"description": "The name of a variable."},
     "id": {"description": "Of a request."},
+    "discovery_prefix": {"description": "Home Assistant's.", "default": "homeassistant"},
+    "node_id": {"description": "Of the station: evse_daemon-everest.", "default": "evse_daemon-everest"},
+    "object_id": {"description": "Id of a module of the class EvseManager, escaped."},
 }
 
 

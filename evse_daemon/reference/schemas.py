@@ -23,7 +23,7 @@ _DATE_TIME = "^[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt]"
 _MODULES = "evse_daemon__types__"
 
 
-class _WithBounds(GenerateJsonSchema):
+class WithBounds(GenerateJsonSchema):
     """Bounds of base.Integer too: pydantic holds them as functions, which it leaves out."""
 
     def function_after_schema(self, schema: core_schema.AfterValidatorFunctionSchema) -> Schema:
@@ -47,7 +47,7 @@ class Schemas:
         made, found = TypeAdapter.json_schemas(
             [(key, "validation", adapter) for key, adapter in adapters],
             ref_template="{model}",
-            schema_generator=_WithBounds,
+            schema_generator=WithBounds,
         )
         self.definitions: dict[str, Schema] = {
             _name(name): self._clean(schema) for name, schema in found.get("$defs", {}).items()

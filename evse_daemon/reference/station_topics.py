@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from evse_daemon.mqtt.dialects import DIALECTS, to_json
-from evse_daemon.mqtt.topics import Topics
+from evse_daemon.mqtt.topics import Topics, home_assistant_device, home_assistant_status
 from evse_daemon.standalone import config_messages as messages
 
 MODULE, IMPLEMENTATION, NAME, CALLER = "{module}", "{implementation}", "{name}", "{caller}"
@@ -56,6 +56,15 @@ _EXPLANATION = to_json(
     }
 ).decode()
 
+_DEVICE = to_json(
+    {
+        "device": {"identifiers": ["evse_daemon/everest/evse_manager"], "name": "evse_manager"},
+        "origin": {"name": "evse-daemon"},
+        "availability_topic": TOPICS.status,
+        "components": {},
+    }
+).decode()
+
 STATION: tuple[StationTopic, ...] = (
     StationTopic(
         "status",
@@ -91,6 +100,15 @@ STATION: tuple[StationTopic, ...] = (
         (_EXPLANATION,),
     ),
     StationTopic(
+        "doctor",
+        TOPICS.doctor(CALLER),
+        2,
+        False,
+        "what `evse-daemon doctor` says to itself, to see whether and how soon it comes back",
+        ("1",),
+        by="client",
+    ),
+    StationTopic(
         "ready",
         TOPICS.ready,
         *_DIALECT.ready_delivery,
@@ -110,6 +128,23 @@ STATION: tuple[StationTopic, ...] = (
         *_EVEREST.command_delivery,
         "class and interfaces of a module, at its start; only in the dialect `everest`",
         (to_json(_EVEREST.metadata("EnergyNode", {"energy_grid": "energy"})).decode(),),
+    ),
+    StationTopic(
+        "home_assistant_device",
+        home_assistant_device("{discovery_prefix}", "{node_id}", "{object_id}"),
+        1,
+        True,
+        "an EVSE as a device, where Home Assistant is switched on ([home-assistant.md](home-assistant.md))",
+        (_DEVICE,),
+    ),
+    StationTopic(
+        "home_assistant_status",
+        home_assistant_status("{discovery_prefix}"),
+        1,
+        False,
+        "Home Assistant has come",
+        ("online",),
+        by="client",
     ),
 )
 

@@ -15,6 +15,7 @@ from typing import Any
 
 import structlog
 
+from evse_daemon.framework.rate_limit import RateLimitedLog
 from evse_daemon.mqtt.client import Inbound, MqttConnection
 from evse_daemon.mqtt.settings import BrokerSettings
 from evse_daemon.mqtt.topics import Topics
@@ -43,6 +44,7 @@ class Answers:
 class _Ear:
     def __init__(self, topics: Topics, module_ids: Sequence[str], generation: Generation | None) -> None:
         self.generation = generation
+        self.seldom = RateLimitedLog(log)
         self.names: dict[str, str] = {}
         self.modules: dict[str, Any] = {}
         self.changed = asyncio.Event()
@@ -62,7 +64,9 @@ class _Ear:
                 module_id = self._responses[message.topic]
                 self.modules[module_id] = messages.read_module_response(self.generation, message.payload)
         except MessageError as error:
-            log.warning("the manager's message makes no sense", topic=message.topic, reason=str(error))
+            self.seldom.warning(
+                message.topic, "the manager's message makes no sense", topic=message.topic, reason=str(error)
+            )
         self.changed.set()
 
     def _hear_names(self, payload: bytes) -> None:
@@ -122,8 +126,10 @@ async def ask(
                 await connection.publish(topics.config_request, request, qos=2)
                 if await _until(ear, partial(ear.modules.__contains__, module_id), ANSWER_S):
                     break
-                log.warning(
-                    "the manager does not tell what the module is to be, asking again", module=module_id
+                ear.seldom.warning(
+                    module_id,
+                    "the manager does not tell what the module is to be, asking again",
+                    module=module_id,
                 )
     finally:
         await connection.stop()

@@ -205,7 +205,7 @@ class StandaloneModules(Exchange):
         member.module.told_ready(ready=data)
         if not data:
             return
-        log.info("a standalone module is ready", module=module_id)
+        self._seldom.info(("ready", module_id), "a standalone module is ready", module=module_id)
         if not self._released:
             self._release()
         elif anew:
@@ -236,7 +236,9 @@ class StandaloneModules(Exchange):
 
     def _configures(self, module_id: str) -> None:
         member = self._members[module_id]
-        log.info("a standalone module asks for its configuration", module=module_id)
+        self._seldom.info(
+            ("asks", module_id), "a standalone module asks for its configuration", module=module_id
+        )
         if not self._retained:
             self._publish_definitions()
         member.asked = True

@@ -90,7 +90,7 @@ class RemoteModule(Module):
         self._begun = False
         self._heard_errors: set[tuple[str, str]] = set()
         self._silence = ""
-        self._seldom = RateLimitedLog(self.log)
+        self._seldom = RateLimitedLog(self.log, now=self.clock.now_s)
         self._watch = Watch(self.deadline_s)
         for name, implementation in self.implementations.items():
             assert isinstance(implementation, RemoteImplementation)
@@ -260,7 +260,7 @@ class RemoteModule(Module):
         self._unsent = False
         self._watch.heard(self.clock.now_s())
         if self._silence:
-            self.log.info("a standalone module is there")
+            self._seldom.info("there", "a standalone module is there")
         self._silence = ""
         for name, implementation in self.implementations.items():
             if name not in self._meters or not self._meters[name].silent:
@@ -279,7 +279,7 @@ class RemoteModule(Module):
         self._silence = reason
         for implementation in self.implementations.values():
             self._raise_fault(implementation, reason)
-        self.log.warning("a standalone module is silent", reason=reason)
+        self._seldom.warning("silent", "a standalone module is silent", reason=reason)
 
     def _raise_fault(self, implementation: Implementation[Any], reason: str) -> None:
         for type_ in _faults(implementation):
@@ -301,7 +301,9 @@ class RemoteModule(Module):
         for name, meter in self._meters.items():
             if self._watch.up and (reason := meter.silence(now_s, self.deadline_s)):
                 self._raise_fault(self.implementations[name], reason)
-                self.log.warning("a standalone meter is silent", implementation=name, reason=reason)
+                self._seldom.warning(
+                    ("silent", name), "a standalone meter is silent", implementation=name, reason=reason
+                )
         if not self.wire.connected or self._watch.booting:
             return
         if not self._watch.up or self._unsent:

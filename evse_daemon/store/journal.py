@@ -8,12 +8,18 @@ import json
 import queue
 import sqlite3
 import threading
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import structlog
 
+from evse_daemon.framework.measures import Measure
+from evse_daemon.framework.rate_limit import RateLimitedLog
+from evse_daemon.metrics import names
+from evse_daemon.store import retention
 from evse_daemon.store.database import open_for_reading, open_for_writing, primary_code
 from evse_daemon.store.record import (
     METER_VALUE,
@@ -46,6 +52,25 @@ _Work = Callable[[sqlite3.Connection], None]
 log = structlog.get_logger(__name__)
 
 
+@dataclass(slots=True)
+class Counts:
+    """What the writer's thread has done since the start; written by it alone."""
+
+    commits: int = 0
+    failures: int = 0
+    commit_s: float = 0.0
+    longest_s: float = 0.0
+
+    def add(self, took_s: float, problem: str | None) -> None:
+        """A record was committed, or was not."""
+        self.longest_s = max(self.longest_s, took_s)
+        if problem is None:
+            self.commits += 1
+            self.commit_s += took_s
+        else:
+            self.failures += 1
+
+
 class SqliteJournal:
     """The journal of one station.
 
@@ -55,19 +80,26 @@ class SqliteJournal:
     Args:
         path: the file; its folder is made where it is missing.
         loop: calls ``done``.
+        limits: what is kept of what nobody needs any more.
     """
 
-    def __init__(self, path: Path, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(
+        self, path: Path, loop: asyncio.AbstractEventLoop, limits: retention.Limits = retention.DEFAULT
+    ) -> None:
         self._path = path
         self._loop = loop
         self._queue: queue.SimpleQueue[tuple[_Work | str, Done, bool] | None] = queue.SimpleQueue()
         self._closed = False
+        self._counts = Counts()
+        self._seldom = RateLimitedLog(log)
         self._connection: sqlite3.Connection | None = None
         # At once, so that a module which reads while it starts finds the schema, and a damaged file is found now.
         self.problem = self._commit(lambda _: None)
         """Why the file could not be used when it was opened; None where it could."""
         if self.problem is not None:
             log.error("no transaction can be started until the journal can be written", reason=self.problem)
+        self._sweep = retention.Sweep(limits)
+        self._sweep_s = time.monotonic() + retention.FIRST_S
         self._thread = threading.Thread(target=self._write_all, name="journal", daemon=True)
         self._thread.start()
 
@@ -94,7 +126,7 @@ class SqliteJournal:
 
     def save_settings(self, evse: str, settings: dict[str, Any], done: Done | None = None) -> None:
         """Commits the settings of an EVSE, in place of those before; without ``done`` a failure is logged."""
-        done = done or _log_failure
+        done = done or self._log_failure
         try:
             text = encode(settings)
         except ValueError as error:
@@ -148,7 +180,7 @@ class SqliteJournal:
         def work(connection: sqlite3.Connection) -> None:
             connection.execute("DELETE FROM untold_end WHERE evse = ? AND session_id = ?", (evse, session_id))
 
-        self._put(work, _log_untold, durable=False)
+        self._put(work, self._log_untold, durable=False)
 
     def settings(self, evse: str) -> dict[str, Any]:
         """The settings last committed for an EVSE; empty where there are none.
@@ -172,6 +204,15 @@ class SqliteJournal:
             limit,
         )
         return [Record(evse, number, kind, json.loads(payload)) for number, kind, payload in rows]
+
+    def measures(self) -> Iterator[Measure]:
+        """See framework.measures; the writer's thread may count on meanwhile."""
+        counts = self._counts
+        yield names.JOURNAL_QUEUE.of(self._queue.qsize())
+        yield names.JOURNAL_COMMITS.of(counts.commits)
+        yield names.JOURNAL_FAILURES.of(counts.failures)
+        yield names.JOURNAL_SECONDS.of(counts.commit_s)
+        yield names.JOURNAL_LONGEST.of(counts.longest_s)
 
     def close(self, timeout_s: float = CLOSE_TIMEOUT_S) -> bool:
         """Commits what waits and closes the file; False where the disk did not answer in time.
@@ -199,6 +240,16 @@ class SqliteJournal:
         with contextlib.suppress(RuntimeError):
             self._loop.call_soon_threadsafe(done, problem)
 
+    def _log_failure(self, problem: str | None) -> None:
+        if problem is not None:
+            self._seldom.error("settings", "settings are not stored", reason=problem)
+
+    def _log_untold(self, problem: str | None) -> None:
+        if problem is not None:
+            self._seldom.error(
+                "told", "the end of a transaction may be told again after a restart", reason=problem
+            )
+
     def _reason(self, error: Exception) -> str:
         return f"{self._path}: {error}"
 
@@ -215,10 +266,34 @@ class SqliteJournal:
     # Below here: the writer's thread.
 
     def _write_all(self) -> None:
-        while (item := self._queue.get()) is not None:
+        while True:
+            try:
+                item = self._queue.get(timeout=max(0.0, self._sweep_s - time.monotonic()))
+            except queue.Empty:
+                self._forget_some()
+                continue
+            if item is None:
+                break
             work, done, durable = item
-            self._answer(done, work if isinstance(work, str) else self._commit(work, durable=durable))
+            began_s = time.monotonic()
+            problem = work if isinstance(work, str) else self._commit(work, durable=durable)
+            self._counts.add(time.monotonic() - began_s, problem)
+            self._answer(done, problem)
         self._drop_connection()
+
+    def _forget_some(self) -> None:
+        """One step of what the journal forgets; what waits for the disk comes before the next."""
+        more = [False]
+
+        def work(connection: sqlite3.Connection) -> None:
+            more[0] = self._sweep.step(connection)
+
+        if self._connection is not None:  # one that cannot be opened is tried for each record, not for this
+            problem = self._commit(work, durable=False)
+            if problem is not None:
+                more[0] = False
+                self._seldom.error("sweep", "old records of the journal are not removed", reason=problem)
+        self._sweep_s = time.monotonic() + (retention.PAUSE_S if more[0] else retention.PERIOD_S)
 
     def _commit(self, work: _Work, *, durable: bool = True) -> str | None:
         try:
@@ -251,16 +326,6 @@ class SqliteJournal:
         if connection is not None:
             with contextlib.suppress(sqlite3.Error):
                 connection.close()
-
-
-def _log_failure(problem: str | None) -> None:
-    if problem is not None:
-        log.error("settings are not stored", reason=problem)
-
-
-def _log_untold(problem: str | None) -> None:
-    if problem is not None:
-        log.error("the end of a transaction may be told again after a restart", reason=problem)
 
 
 def _insert(connection: sqlite3.Connection, kind: str, evse: str, text: str) -> int:

@@ -82,7 +82,7 @@ class EvManager(Module):
             three_phases=self.options.three_phases,
         )
         self._ticked_at_s = self.clock.now_s()
-        self._limited_log = RateLimitedLog(self.log)
+        self._limited_log = RateLimitedLog(self.log, now=self.clock.now_s)
 
     def init(self) -> None:
         self.main.handle(CarSimulator.enable, self.enable)

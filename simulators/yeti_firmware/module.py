@@ -15,10 +15,10 @@ from evse_daemon.framework.rate_limit import RateLimitedLog
 from evse_daemon.interfaces.ev_board_support import EvBoardSupport
 from evse_daemon.mqtt import topics
 from evse_daemon.types.board_support_common import BspEvent
-from simulators.yeti_firmware import codec, faults, firmware, meter, wire
+from simulators.yeti_firmware import dialects, faults, firmware, meter, wire
 from simulators.yeti_firmware.faults import FaultError
 from simulators.yeti_firmware.firmware import Send, TellCar
-from simulators.yeti_firmware.messages import ErrorFlags, MeterDue, Metered, Version
+from simulators.yeti_firmware.messages import ErrorFlags, MeterDue, Metered, ToHost, Version
 from simulators.yeti_firmware.state import Faults, Firmware, Settings
 from simulators.yeti_simulator import error_injection
 from simulators.yeti_simulator.car import RCD_IDLE_MA, Car
@@ -70,6 +70,8 @@ class YetiFirmware(Module):
         connector_id: int
         wire: Literal["serial", "can"] = "serial"
         """CAN through an adapter on a serial port (slcan), with the identifiers of docs/can.md."""
+        dialect: dialects.Name = "yeti"
+        """Whose messages it speaks. The firmware is that of a Yeti; of a PhyVerso it is connector 1, and 2 stays empty."""
         link: str = Field("", max_length=200)
         """A symbolic link to the pseudo-terminal; empty for none."""
         software_version: str = Field("2.2", max_length=50)
@@ -105,12 +107,13 @@ class YetiFirmware(Module):
             lambda state: self.apply(firmware.CarSets(state)),
         )
         self.line = self.make_line()
+        self.dialect = dialects.make(self.options.dialect)
         self._noise = Noise(self.module_id)
         self._timer: Timer | None = None
         self._measured = self._measure()
         self._energy = EnergyCounter()
         self._counted_until_s = self.clock.now_s()
-        self._limited_log = RateLimitedLog(self.log)
+        self._limited_log = RateLimitedLog(self.log, now=self.clock.now_s)
 
     def make_line(self) -> Line:
         """The board's end of the wire."""
@@ -216,11 +219,15 @@ class YetiFirmware(Module):
         self.apply(firmware.CarChanged(car))
 
     def _received(self, message: bytes) -> None:
-        command = codec.decode(message)
-        if command is None:
-            self._limited_log.warning("message", "message without meaning ignored", message=message.hex())
+        if self.board.mode != "running":
             return
-        self.apply(firmware.Received(command))
+        heard = self.dialect.heard(message)
+        if not heard.understood:
+            self._limited_log.warning("message", "message without meaning ignored", message=message.hex())
+        for answer in heard.answers:
+            self.line.send(answer)
+        if heard.command is not None:
+            self.apply(firmware.Received(heard.command))
 
     def _due(self) -> None:
         wire = self.board.wire
@@ -240,15 +247,19 @@ class YetiFirmware(Module):
             match effect:
                 case Send(MeterDue()):
                     self._measured = self._measure()
-                    self.line.send(codec.encode(self._reading()))
+                    self._say(self._reading())
                 case Send(message):
                     assert not isinstance(message, MeterDue)
-                    self.line.send(codec.encode(message))
+                    self._say(message)
                 case TellCar(state):
                     self.ev_board_support.publish(EvBoardSupport.bsp_event, BspEvent(event=state))
         self._tell(before)
         if self.board.next_at_s != before.next_at_s:
             self._arm()
+
+    def _say(self, message: ToHost) -> None:
+        for data in self.dialect.said(message):
+            self.line.send(data)
 
     def _arm(self) -> None:
         if self._timer is not None:

@@ -78,7 +78,7 @@ class YetiSimulator(Module):
         self._counted_until_s = self.clock.now_s()
         self._ticks = 0
         self._error_causes: dict[tuple[str, str], set[str]] = {}
-        self._limited_log = RateLimitedLog(self.log)
+        self._limited_log = RateLimitedLog(self.log, now=self.clock.now_s)
 
     def init(self) -> None:
         self._init_board_support()

@@ -118,7 +118,7 @@ def test_the_daemons_own_settings_are_taken_over_each_for_itself(file: File) -> 
     assert taken(found) == ["daemon.ready_within_s (10.0 → 5.0)", "daemon.log_level"]
     assert file.lines(found) == ["config.yaml:5 daemon.log_format"]
     assert found.config.daemon.log_level == "debug"
-    assert found.config.daemon.log_format == "console"
+    assert found.config.daemon.log_format == "auto"
 
 
 def test_what_is_expected_of_outside_limits_belongs_to_their_node(file: File) -> None:

@@ -26,9 +26,17 @@ def warnings(board: str, options: str) -> list[tuple[int | None, str]]:
     return [(found.line, found.message) for found in load_text(text).warnings]
 
 
-@pytest.mark.parametrize("board", ["YetiDriver", "YetiCanDriver", "TIDA010939"])
-def test_a_dummy_beside_a_real_board_is_warned_of(board: str) -> None:
-    assert warnings(board, "{}") == [
+@pytest.mark.parametrize(
+    ("board", "options"),
+    [
+        ("YetiDriver", "{}"),
+        ("YetiCanDriver", "{}"),
+        ("TIDA010939", "{}"),
+        ("PhyVersoBSP", "{reset_gpio: 1}"),
+    ],
+)
+def test_a_dummy_beside_a_real_board_is_warned_of(board: str, options: str) -> None:
+    assert warnings(board, options) == [
         (4, "provider is a DummyTokenProviderManual, made for trying out, and board is a real board"),
         (5, "validator is a DummyTokenValidator, made for trying out, and board is a real board"),
     ]

@@ -15,6 +15,7 @@ alive = st.builds(
     version=st.sampled_from(("2.2", "1.0", "")),
     timestamp_ms=st.integers(0, 2**32 - 1),
     protocol=st.sampled_from(((0, 1), (1, 0))),
+    configured=st.sampled_from((True, True, True, False)),
 )
 from_board = st.one_of(
     alive,
@@ -26,6 +27,8 @@ from_board = st.one_of(
     st.sampled_from([m.ProximityState(cable) for cable in enums.CABLES]),
     st.sampled_from([m.LockState(lock) for lock in enums.LOCKS]),
     st.just(m.MeterReading()),
+    st.just(m.ConfigurationRequest()),
+    st.just(m.FanState(1, True, 50.0, 1200)),
 )
 events: st.SearchStrategy[s.Event] = st.one_of(
     st.just(s.LinkUp()),
@@ -38,7 +41,8 @@ events: st.SearchStrategy[s.Event] = st.one_of(
     st.booleans().map(s.SetPower),
     st.booleans().map(s.SwitchPhases),
     st.builds(s.MoveLock, st.integers(1, 10**9), st.booleans()),
-    st.just(s.Tick()),
+    st.booleans().map(s.Tick),
+    st.just(s.Restarts()),
 )
 RUN: list[s.Event] = [
     s.LinkUp(),
@@ -56,9 +60,17 @@ RUN: list[s.Event] = [
     st.lists(st.tuples(events, st.sampled_from((0.0, 0.01, 0.11, 0.5, 1.0, 3.0))), max_size=60),
     st.booleans(),
     st.booleans(),
+    st.booleans(),
 )
-def test_invariants(happenings: list[tuple[s.Event, float]], running: bool, line: bool) -> None:
-    options = s.Settings(reset_line=line, protocol_major=0, minimum_firmware=(2, 0))
+def test_invariants(
+    happenings: list[tuple[s.Event, float]], running: bool, line: bool, configures: bool
+) -> None:
+    options = s.Settings(
+        reset_line=line,
+        protocol_major=0,
+        minimum_firmware=(2, 0),
+        configuration=m.Configure((m.PortSetup(),)) if configures else None,
+    )
     state, now_s = s.State(), 0.0
     raised: set[s.Fault] = set()
     asked, answered = set[int](), list[int]()
@@ -82,6 +94,8 @@ def test_invariants(happenings: list[tuple[s.Event, float]], running: bool, line
                             may = [each for each in (before, state) if each.power]
                             assert may, "power only where it is allowed, to a board that is in step"
                             assert all(each.lost is None and not each.line_held for each in may)
+                    case s.Send(m.SetPilot()):
+                        assert state.configured or before.configured
                     case s.Send(m.SetLock(False)):
                         assert not before.relay_closed or isinstance(due, s.MoveLock)
                     case s.Raise(fault):
@@ -103,8 +117,8 @@ def test_invariants(happenings: list[tuple[s.Event, float]], running: bool, line
         assert deadline_s is None or deadline_s > now_s, "a deadline in the past would spin"
         assert raised == set(state.raised)
         assert len(answered) == len(set(answered)), "a command is answered once"
-        open_request = {state.lock_request.request_id} if state.lock_request is not None else set()
-        assert set(answered) | open_request == asked, "and none is forgotten"
+        waits = {state.lock_request.request_id} if state.lock_request is not None else set()
+        assert set(answered) | (waits - {None}) == asked, "and none is forgotten"
         seen = seen or isinstance(event, s.LinkUp | s.LinkLost)
         if (seen and not state.wire) or state.silent:
             assert any(fault.type.endswith("CommunicationFault") for fault in raised)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from drivers.board.gpio import GpioLine
+from drivers.board.gpio import GpioButton, GpioLine
 
 
 def test_the_line_is_asked_for_and_moved_as_the_kernel_wants_it(tmp_path: Path) -> None:
@@ -37,6 +37,35 @@ def test_the_line_is_asked_for_and_moved_as_the_kernel_wants_it(tmp_path: Path) 
     assert struct.unpack_from("=I", asked, 560) == (1,), "one line"
     assert struct.unpack("=QQ", held) == (1, 1)
     assert struct.unpack("=QQ", let_go) == (0, 1)
+
+
+def test_a_button_tells_of_each_press(tmp_path: Path) -> None:
+    chip = tmp_path / "chip"
+    chip.touch()
+    line, kernel = os.pipe()
+    asked: list[bytes] = []
+
+    def ioctl(descriptor: int, request: int, data: bytearray) -> int:
+        assert request == 0xC250B407
+        asked.append(bytes(data))
+        data[588:592] = struct.pack("=i", line)
+        return 0
+
+    button = GpioButton(str(chip), 36, active_low=True, ioctl=ioctl)
+    (request,) = asked
+    assert struct.unpack_from("=I", request) == (36,)
+    assert struct.unpack_from("=Q", request, 288) == (0b10110,), (
+        "an input that is active low, at rising edges"
+    )
+    # struct gpio_v2_line_event: nanoseconds, 1 for a rising edge, offset, two running numbers, padding.
+    event = struct.pack("=QIIII24x", 123, 1, 36, 1, 1)
+    for presses in (1, 3):
+        os.write(kernel, event * presses)
+        assert button.presses() == presses
+    os.close(kernel)
+    with pytest.raises(OSError, match="has ended"):
+        button.presses()
+    os.close(button.fileno())
 
 
 def test_a_chip_that_is_not_there_is_an_error() -> None:

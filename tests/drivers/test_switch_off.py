@@ -63,8 +63,16 @@ def soon(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(switch_off, "ANSWER_S", 0.05)
 
 
+def has_restarted(message: bytes) -> bool:
+    try:
+        return isinstance(CODEC.decode_from_board(message), m.WasReset)
+    except m.BadMessageError:
+        return False
+
+
 def switched_off(wire: Wire, line: Line | None = None) -> tuple[bool, str]:
-    found = run(SwitchesOff(wire, CODEC, line).run())
+    off = [CODEC.encode_to_board(message) for message in switch_off.OFF]
+    found = run(SwitchesOff(wire, off, has_restarted, line).run())
     assert wire.closed
     return found
 

@@ -212,6 +212,8 @@ class _FakeConnection:
 
 
 class _FakePublisher(_FakeConnection):
+    unacknowledged = dropped = 0
+
     @property
     def connected(self) -> bool:
         return self._broker.connected

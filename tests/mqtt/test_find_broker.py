@@ -1,13 +1,13 @@
 """The broker of the simulator: named, running, a private Mosquitto, embedded; in this order."""
 
 import asyncio
-import glob
 import os
 import signal
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -63,7 +63,7 @@ def test_a_running_one(mosquitto: Mosquitto) -> None:
 
 
 @needs_mosquitto
-def test_a_private_mosquitto_on_the_wanted_port() -> None:
+def test_a_private_mosquitto_on_the_wanted_port(temporary: Path) -> None:
     async def scenario() -> None:
         port = free_port()
         found = await find_broker(port=port)
@@ -78,9 +78,9 @@ def test_a_private_mosquitto_on_the_wanted_port() -> None:
         await found.stop()
         with pytest.raises(BrokerUnreachable):
             await _works(found.settings)
-        assert _left_behind() == []
 
     run(scenario())
+    assert list(temporary.iterdir()) == []
 
 
 @needs_mosquitto
@@ -133,14 +133,14 @@ asyncio.run(main())
 
 
 @needs_mosquitto
-def test_the_private_one_dies_with_us() -> None:
+def test_the_private_one_dies_with_us(temporary: Path) -> None:
     result = subprocess.run(
         [sys.executable, "-c", _DIES, str(free_port())], check=False, capture_output=True, text=True
     )
     assert result.returncode == -signal.SIGKILL, result.stderr
     pid = int(result.stdout)
     run(until(lambda: _gone(pid)))
-    assert _left_behind() == []
+    assert list(temporary.iterdir()) == []
 
 
 def test_the_embedded_one(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -217,5 +217,12 @@ def _gone(pid: int) -> bool:
     return state == "Z"
 
 
-def _left_behind() -> list[str]:
-    return glob.glob(f"{tempfile.gettempdir()}/evse-daemon-mosquitto-*")  # noqa: PTH207 - a pattern of names
+@pytest.fixture
+def temporary(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """The folder for temporary files of this test alone; the user that Mosquitto becomes may read it."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        folder.chmod(0o755)
+        monkeypatch.setenv("TMPDIR", name)
+        monkeypatch.setattr(tempfile, "tempdir", None)
+        yield folder

@@ -203,7 +203,8 @@ def test_the_everest_dialect_retains_nothing_in_the_tree(mosquitto: Mosquitto) -
             await until(lambda: station.gateway.waiting == 0)
             async with Recorder(mosquitto.settings, "everest/#", STATUS) as late:
                 await until(lambda: late.messages)
-                assert [message.topic for message in late.messages] == [STATUS]
+                # What was on its way when it subscribed may come as well, but not as retained.
+                assert [message.topic for message in late.messages if message.retain] == [STATUS]
 
     run(scenario())
 

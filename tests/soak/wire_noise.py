@@ -1,6 +1,7 @@
 """Charging sessions one after the other while a part of the bytes between driver and board is damaged.
 
 The whole charger in virtual time: only the line is in memory. An hour takes a minute; `python3 -m tests.soak.wire_noise`.
+On CAN (`--wire can`) controllers let no damaged frame through: tests/support/disturbed_can.py says what comes of it.
 """
 
 from __future__ import annotations
@@ -11,12 +12,14 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args
 
 import simulators
 from drivers.board.module import BoardModule
+from drivers.link.isotp_link import IsoTpLink
 from evse_daemon.config import load
 from evse_daemon.framework import log as logging_setup
 from evse_daemon.framework.bus import Implementation
@@ -26,10 +29,14 @@ from evse_daemon.interfaces.evse_board_support import EvseBoardSupport
 from evse_daemon.interfaces.evse_manager import EvseManager
 from evse_daemon.mqtt import topics
 from simulators.yeti_firmware.state import RELAY_S
+from tests.support.disturbed_can import DisturbedCan
+from tests.support.memory_can import over_memory_can, virtual_loop
 from tests.support.memory_wire import MemoryBoard, MemoryLink, over_memory
 from tests.support.virtual_station import VirtualStation
 
 DRIVER, BOARD = "yeti_driver", "yeti_driver_firmware"
+
+Wire = Literal["serial", "can"]
 
 FRESH_S = 0.5
 """How old a state may be that is told: a message on the wire, and the contactor's own time."""
@@ -47,7 +54,9 @@ class Result:
     sessions: int = 0
     finished: int = 0
     damaged: int = 0
-    """Frames that a receiver has thrown away."""
+    """Messages of the board that the driver has thrown away."""
+    frames: Counter[str] = field(default_factory=Counter)
+    """What became of the frames on CAN."""
     errors: Counter[str] = field(default_factory=Counter)
     problems: list[str] = field(default_factory=list)
     wrong_s: float = 0.0
@@ -57,16 +66,35 @@ class Result:
 class Watch(VirtualStation):
     """A station whose board is looked into beside what its driver says of it."""
 
-    def __init__(self) -> None:
+    def __init__(self, wire: Wire = "serial", seed: int = 1) -> None:
         config = load(Path(simulators.__file__).with_name("config-sim.yaml"), {})
         self.result = Result()
-        super().__init__(over_memory(config))
+        self.can: list[DisturbedCan] = []
+        if wire == "can":
+            wired = over_memory_can(
+                config, lambda pipe, clock: self._disturbed(DisturbedCan(pipe, clock, seed))
+            )
+        else:
+            wired = over_memory(config)
+        super().__init__(wired)
         driver, board = self.station.modules[DRIVER], self.station.modules[BOARD]
         assert isinstance(driver, BoardModule)
         assert isinstance(board, MemoryBoard)
         self.driver, self.board = driver, board
         self._since: dict[str, float] = {}
         self._states: dict[str, float] = {}
+
+    def _disturbed(self, wire: DisturbedCan) -> DisturbedCan:
+        self.can.append(wire)
+        return wire
+
+    def damage(self, percent: float) -> None:
+        """This part of the bytes is damaged from now on."""
+        for wire in self.can:
+            wire.damage(percent / 100)
+        if not self.can:
+            fault = topics.service_command("everest", BOARD, "fault")
+            self.send(fault, f"noise {percent:g}" if percent else "none")
 
     def _record(self, topic: str, payload: Any) -> None:
         """An hour of messages is not kept."""
@@ -119,14 +147,17 @@ class Watch(VirtualStation):
             self.result.errors[error.type] += 1
 
 
-def soak(seconds: float, noise_percent: float, seed: int = 1) -> Result:
+def soak(seconds: float, noise_percent: float, seed: int = 1, wire: Wire = "serial") -> Result:
     """Runs sessions for a time of the virtual clock; then the noise ends, and one more has to be flawless."""
-    watch = Watch()
-    chance = random.Random(seed)
+    around: AbstractContextManager[None] = nullcontext() if wire == "serial" else virtual_loop()
+    with around:
+        return _soak(Watch(wire, seed), seconds, noise_percent, random.Random(seed))
+
+
+def _soak(watch: Watch, seconds: float, noise_percent: float, chance: random.Random) -> Result:
     watch.begin()
     _pass_time(watch, 2)
-    fault = topics.service_command("everest", BOARD, "fault")
-    watch.send(fault, f"noise {noise_percent:g}")
+    watch.damage(noise_percent)
     while watch.clock.now_s() < seconds:
         before = watch.result.finished
         charges_s = chance.uniform(1, 30)
@@ -147,7 +178,7 @@ def soak(seconds: float, noise_percent: float, seed: int = 1) -> Result:
                 _pass_time(watch, 30)
             watch.send(topics.carsim_command(1, "modify_charging_session"), "unplug")
             _pass_time(watch, 20)
-    watch.send(fault, "none")
+    watch.damage(0)
     _pass_time(watch, 30)
     before = watch.result.finished
     watch.send(
@@ -166,8 +197,10 @@ def soak(seconds: float, noise_percent: float, seed: int = 1) -> Result:
     if left:
         result.problems.append(f"errors are left after the noise: {', '.join(left)}")
     link = watch.driver.link
-    assert isinstance(link, MemoryLink)
+    assert isinstance(link, MemoryLink | IsoTpLink)
     result.damaged = link.damaged
+    for can in watch.can:
+        result.frames += can.to_board.happened + can.to_host.happened
     return result
 
 
@@ -183,14 +216,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--seconds", type=float, default=3600, help="of the virtual clock (default: 3600)")
     parser.add_argument("--noise", type=float, default=1, metavar="PERCENT", help="of the bytes (default: 1)")
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--wire", choices=get_args(Wire), default="serial")
     arguments = parser.parse_args(argv)
     log = logging_setup.configure("error", "console")
     begin_s = time.monotonic()
-    result = soak(arguments.seconds, arguments.noise, arguments.seed)
+    result = soak(arguments.seconds, arguments.noise, arguments.seed, arguments.wire)
     log.close()
     print(f"{arguments.seconds:g} s of the wire in {time.monotonic() - begin_s:.0f} s")
     print(f"sessions:  {result.finished} of {result.sessions} completed")
-    print(f"damaged:   {result.damaged} frames of the board")
+    print(f"damaged:   {result.damaged} messages of the board")
+    if result.frames:
+        print(f"frames:    {', '.join(f'{count} {what}' for what, count in result.frames.most_common())}")
     print(f"errors:    {', '.join(f'{count} times {what}' for what, count in result.errors.most_common())}")
     print(f"believed:  nothing wrong for longer than {result.wrong_s:.1f} s (bound: {WRONG_S:g} s)")
     for problem in result.problems:

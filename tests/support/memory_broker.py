@@ -141,6 +141,8 @@ class _DaemonConnection:
 
 
 class _DaemonPublisher(_DaemonConnection):
+    unacknowledged = dropped = 0
+
     async def start(self, *, required: bool = True) -> None:
         del required
         self._broker.reach()

@@ -23,7 +23,7 @@ from simulators.wired import FAR_END, over_wire
 from simulators.wires.slcan_adapter import SlcanAdapter
 from simulators.yeti_firmware.can_line import CanLine
 from simulators.yeti_firmware.module import Line, YetiFirmware
-from tests.support.memory_wire import MemoryBoard, MemoryPipe, _Forever
+from tests.support.memory_wire import Forever, MemoryBoard, MemoryPipe
 
 
 class LaterPipe(MemoryPipe):
@@ -63,14 +63,20 @@ class MemoryCan:
         pipe.host_received, pipe.host_up, pipe.host_lost = self._end.feed, up, listener.bus_lost
         if pipe.is_open:
             up()
-        await _Forever()
+        await Forever()
 
     def send(self, frame: CanFrame) -> None:
         assert self._end is not None
         self._end.send(frame)
 
 
-def over_memory_can(config: RunConfig) -> RunConfig:
+def undisturbed(pipe: Callable[[], MemoryPipe], _clock: Clock) -> MemoryCan:
+    return MemoryCan(pipe)
+
+
+def over_memory_can(
+    config: RunConfig, make_wire: Callable[[Callable[[], MemoryPipe], Clock], MemoryCan] = undisturbed
+) -> RunConfig:
     """A station with simulated boards, each over a CAN bus in memory with its real driver."""
     wired = over_wire(config, "can", Path("nowhere"))
     pipes: dict[str, MemoryPipe] = {}
@@ -78,7 +84,7 @@ def over_memory_can(config: RunConfig) -> RunConfig:
 
     class Driver(YetiCanDriver):
         def make_link(self) -> Link:
-            wire = MemoryCan(lambda: pipes[self.module_id])
+            wire = make_wire(lambda: pipes[self.module_id], self.clock)
             return IsoTpLink(wire, sends=ids.to_board, receives=ids.to_host, log=structlog.get_logger("test"))
 
     class Firmware(MemoryBoard):
@@ -110,6 +116,14 @@ class VirtualLoop:
     def call_later(self, delay_s: float, callback: Callable[..., Any], *args: Any) -> Any:
         assert self.clock is not None
         return self.clock.call_at(self.clock.now_s() + delay_s, lambda: callback(*args))
+
+    def call_soon_threadsafe(self, callback: Callable[..., Any], *args: Any) -> Any:
+        """Of a database's thread, in whose time nobody waits here.
+
+        Raises:
+            RuntimeError: always, as a loop that is closed does.
+        """
+        raise RuntimeError("threads have no part in virtual time")
 
     def perf_counter_ns(self) -> int:
         return 0 if self.clock is None else round(self.clock.now_s() * 1e9)

@@ -86,7 +86,7 @@ class MemoryLink:
         pipe.host_received, pipe.host_up, pipe.host_lost = received, up, listener.link_lost
         if pipe.is_open:
             up()
-        await _Forever()
+        await Forever()
 
     @property
     def damaged(self) -> int:
@@ -117,7 +117,7 @@ def over_memory(config: RunConfig) -> RunConfig:
     return dataclasses.replace(wired, modules=modules)
 
 
-class _Forever:
+class Forever:
     def __await__(self) -> Generator[None, None, None]:
         while True:
             yield

@@ -135,7 +135,8 @@ def test_prefixes_are_in_every_line() -> None:
     )
     topics = [line.split()[-1] for line in text.splitlines() if line.startswith("topic")]
     assert topics
-    assert all(topic.startswith(("left/", "left_api/", "evse_daemon/left/")) for topic in topics)
+    ours = ("left/", "left_api/", "evse_daemon/left/", "+/device/evse_daemon-left/")
+    assert all(topic.startswith(ours) for topic in topics)
     assert "topic write left_api/everest_api/one/cmd/+" in text
 
 

@@ -1,6 +1,7 @@
-"""What is wrong with the computer: a full disk, a read-only one, a wrong clock, no device, no configuration.
+"""What is wrong with the computer: a full disk, a read-only one, a wrong clock, no device; SIGTERM, a second daemon.
 
-Each time: what the user is told, and that power is off, or stays right.
+Each time: what the user is told, and that power is off, or stays right. Of kill -9 that is in test_make_safe.py, of a
+configuration that cannot be used in test_unreadable_configuration.py.
 """
 
 from __future__ import annotations
@@ -17,7 +18,10 @@ from tests.support.brokers import MISSING, Mosquitto, mosquitto_binary
 from tests.system.clients import CARSIM, CARSIM_MODIFY, EVENTS, TOPICS, WHOLE, Client
 from tests.system.conftest import Start
 from tests.system.processes import START_S, configuration, run, until
-from tests.system.test_over_serial import with_driver
+from tests.system.test_make_safe import board, measured_A
+from tests.system.test_over_serial import LONG, BoardProgram, with_driver
+
+__all__ = ["board"]
 
 pytestmark = pytest.mark.skipif(mosquitto_binary() is None, reason=MISSING)
 
@@ -84,8 +88,10 @@ def test_with_a_read_only_disk_no_car_charges_until_it_can_be_written(
     with Client(mosquitto.port, "#") as client:
         daemon = start(run(tmp_path, mosquitto))
         until(lambda: "unable to open" in daemon.err, START_S, daemon.describe)
+        assert "no transaction can be started until the journal can be written" in daemon.err
         time.sleep(3)
         assert client.on(EVENTS) == [], "it is not offered to cars"
+        assert relay(client) == []
         subprocess.run([*remount, "remount,rw", small_disk], check=True)
         client.wait_event("Enabled", timeout_s=30)
         client.publish(CARSIM, SHORT)
@@ -103,6 +109,26 @@ def test_a_state_folder_that_cannot_be_made_ends_it_with_a_sentence(
     assert daemon.ended() == 1
     assert daemon.err.startswith(f"transactions cannot be stored in {tmp_path / 'file' / 'state'}: ")
     assert "Traceback" not in daemon.err
+
+
+def test_a_second_daemon_on_the_same_state_is_refused_and_one_after_a_kill_is_not(
+    mosquitto: Mosquitto, start: Start, tmp_path: Path
+) -> None:
+    with Client(mosquitto.port, "#") as client:
+        first = start(run(tmp_path, mosquitto))
+        client.wait_event("Enabled", timeout_s=START_S)
+        second = start(run(tmp_path, mosquitto))
+        assert second.ended() == 5
+        assert second.err.startswith(f"{tmp_path / 'state'} is in use by another daemon (evse-daemon, pid ")
+        assert f"pid {first.process.pid})" in second.err
+        assert "Traceback" not in second.err
+        client.publish(CARSIM, SHORT)
+        client.wait_event("SessionFinished", timeout_s=30)
+        assert client.events() == WHOLE, "the first has noticed nothing"
+        first.kill()
+        mark = client.mark()
+        start(run(tmp_path, mosquitto))
+        client.wait_event("Enabled", since=mark, timeout_s=START_S)
 
 
 IN_1970 = """
@@ -129,6 +155,7 @@ def test_in_1970_cars_charge_all_the_same_and_the_log_says_what_is_wrong(
         assert client.on(EVENTS)[-1].data["timestamp"].startswith("1970-01-01T")
         assert "the clock of this computer is wrong" in daemon.err
         assert "says=1970-01-01" in daemon.err
+        assert "let a time server do it (timedatectl)" in daemon.err
 
 
 def test_a_right_clock_is_not_talked_about(mosquitto: Mosquitto, start: Start, tmp_path: Path) -> None:
@@ -150,17 +177,37 @@ def test_a_missing_device_is_named_and_no_power_is_given(
         assert relay(client) == []
 
 
-@pytest.mark.parametrize("what", ["nothing", "a folder", "no text"])
-def test_a_configuration_that_cannot_be_read_ends_it_with_a_sentence(
-    what: str, start: Start, tmp_path: Path
+def test_a_charging_daemon_is_told_to_end_and_the_contactor_opens(
+    mosquitto: Mosquitto, start: Start, board: BoardProgram, tmp_path: Path
 ) -> None:
-    file = tmp_path / "config.yaml"
-    if what == "a folder":
-        file.mkdir()
-    elif what == "no text":
-        file.write_bytes(b"\xff\xfe\x00")
-    daemon = start(["run", str(file), "--state-dir", str(tmp_path / "state")])
-    assert daemon.ended() == 3
-    assert daemon.err.startswith(str(file))
-    assert "Traceback" not in daemon.err
-    assert len(daemon.err.splitlines()) <= 2
+    board.says("Board: ")
+    with Client(mosquitto.port, "#") as client:
+        daemon = start(with_driver(tmp_path, mosquitto))
+        client.wait_event("Enabled", timeout_s=START_S)
+        board.tell(LONG)
+        client.wait(RELAY, lambda heard: heard.data["event"] == "PowerOn")
+        daemon.process.terminate()
+        assert daemon.ended(30) == 0, daemon.describe()
+        finished = client.wait_event("TransactionFinished")
+        assert finished.data["transaction_finished"]["reason"] == "Reboot"
+        assert relay(client)[-1] == "PowerOff"
+    assert "ended; the outputs are safe" in daemon.err
+    assert measured_A(tmp_path / "yeti") == 0
+
+
+def test_a_disk_that_fills_up_while_a_car_charges_is_told_and_power_is_off_at_the_end(
+    mosquitto: Mosquitto, start: Start, tmp_path: Path, small_disk: Path
+) -> None:
+    with Client(mosquitto.port, "#") as client:
+        daemon = start(run(tmp_path, mosquitto))
+        client.wait_event("Enabled", timeout_s=START_S)
+        client.publish(CARSIM, STAYS)
+        client.wait_event("ChargingStarted", timeout_s=30)
+        fill(small_disk)
+        mark = client.mark()
+        client.publish(CARSIM_MODIFY, "unplug")
+        client.wait(RELAY, lambda heard: heard.data["event"] == "PowerOff", since=mark)
+        until(lambda: "disk is full" in daemon.err, what=daemon.describe)
+        (small_disk / "full").unlink()
+        client.wait_event("TransactionFinished", since=mark, timeout_s=60)
+        assert relay(client)[-1] == "PowerOff"

@@ -198,6 +198,26 @@ def test_a_daemon_that_ended_in_order_has_done_it_itself(tmp_path: Path) -> None
     )
 
 
+def test_a_daemon_that_was_refused_leaves_the_boards_to_the_one_that_has_them(
+    tmp_path: Path, board: BoardProgram, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On CAN nothing else would keep the second from switching off what the first one charges."""
+    board.says("Board: ")
+    text = "active_modules:" + BOARD.format("there", tmp_path / "yeti")
+    monkeypatch.setenv("EXIT_CODE", "exited")
+    monkeypatch.setenv("EXIT_STATUS", "5")
+    done = make_safe(config(tmp_path, text), result="exit-code")
+    assert (done.returncode, done.stdout) == (
+        0,
+        "make-safe: another daemon runs this station, and has its boards: nothing was switched off\n",
+    )
+    monkeypatch.setenv("EXIT_STATUS", "1")
+    assert "power is off" in make_safe(config(tmp_path, text), result="exit-code").stdout
+    monkeypatch.setenv("EXIT_CODE", "killed")
+    monkeypatch.setenv("EXIT_STATUS", "5")
+    assert "power is off" in make_safe(config(tmp_path, text)).stdout, "signal 5 is another thing"
+
+
 @pytest.mark.parametrize("content", [None, "", "active_modules: 5", "}{", "\x00\xff"])
 def test_no_configuration_is_no_traceback(tmp_path: Path, content: str | None) -> None:
     if content is not None:

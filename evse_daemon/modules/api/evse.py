@@ -68,7 +68,7 @@ class EvseApi:
         self._inoperative: set[str] = set()
         self._lost = False
         self._ready = False
-        self._seldom = RateLimitedLog(api.log)
+        self._seldom = RateLimitedLog(api.log, now=api.clock.now_s)
         self._repeated = {
             name: Repeated(partial(self._publish, name, qos=qos))
             for name, qos in (

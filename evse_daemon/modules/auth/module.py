@@ -49,6 +49,9 @@ from evse_daemon.types.reservation import (
 
 INOPERATIVE = "evse_manager/Inoperative"
 
+TOKEN_PERIOD_S = 2.0
+"""Of the log of tokens: a reader may repeat a card ten times a second, a car park has many cards."""
+
 
 class Auth(Module):
     """Runs the decisions of handler.py on the bus."""
@@ -80,7 +83,8 @@ class Auth(Module):
         self._asked: dict[int, Deferred[Any]] = {}
         """Who waits for an answer on a reservation, by ticket."""
         self._tickets = 0
-        self._seldom = RateLimitedLog(self.log)
+        self._seldom = RateLimitedLog(self.log, now=self.clock.now_s)
+        self._tokens_log = RateLimitedLog(self.log, period_s=TOKEN_PERIOD_S, now=self.clock.now_s)
 
     def init(self) -> None:
         settings = Settings(
@@ -201,7 +205,8 @@ class Auth(Module):
         return result
 
     def _reserve_now(self, request: Reservation) -> Deferred[ReservationResult]:
-        self.log.info(
+        self._seldom.info(
+            "reserve",
             "reservation asked for",
             reservation_id=request.reservation_id,
             evse=request.evse_id,
@@ -214,7 +219,7 @@ class Auth(Module):
         return answer
 
     def _cancel_reservation(self, reservation_id: int) -> Deferred[bool]:
-        self.log.info("reservation cancelled", reservation_id=reservation_id)
+        self._seldom.info("cancel", "reservation cancelled", reservation_id=reservation_id)
         ticket, answer = self._ticket()
         self._on(events.CancelRequested(reservation_id, ticket))
         return answer
@@ -247,7 +252,10 @@ class Auth(Module):
     def _run(self, effect: effects.Effect) -> None:
         match effect:
             case effects.Announce(token, status, messages):
-                self.log.info("token", status=status, token=_shown(token), evses=token.connectors)
+                shown = _shown(token)
+                self._tokens_log.info(
+                    (shown, status), "token", status=status, token=shown, evses=token.connectors
+                )
                 message = TokenValidationStatusMessage(token=token, status=status, messages=list(messages))
                 self.main.publish(AuthInterface.token_validation_status, message)
             case effects.Validate():
@@ -263,8 +271,11 @@ class Auth(Module):
             case effects.Unmark(index):
                 self.evse_manager[index].call(EvseManager.cancel_reservation)
             case effects.Update(update):
-                self.log.info(
-                    "reservation", reservation_id=update.reservation_id, status=update.reservation_status
+                self._seldom.info(
+                    update.reservation_status,
+                    "reservation",
+                    reservation_id=update.reservation_id,
+                    status=update.reservation_status,
                 )
                 self.reservation.publish(ReservationInterface.reservation_update, update)
             case effects.Store():
@@ -283,7 +294,9 @@ class Auth(Module):
             self._on(events.Validated(effect.process, effect.validator, result))
 
         def failed(error: CallError) -> None:
-            self.log.warning("validation failed", token=_shown(effect.token), reason=str(error))
+            self._seldom.warning(
+                "validation", "validation failed", token=_shown(effect.token), reason=str(error)
+            )
             self._on(events.Validated(effect.process, effect.validator, None))
 
         self.token_validator[effect.validator].call(AuthTokenValidator.validate_token, effect.token).then(
@@ -308,7 +321,8 @@ class Auth(Module):
             self._on(events.MarkAnswered(effect.evse, effect.reservation_id, accepted))
 
         def failed(error: CallError) -> None:
-            self.log.warning(
+            self._seldom.warning(
+                ("reserve", effect.evse),
                 "an EVSE cannot be reserved",
                 evse_manager=self.evse_manager[effect.evse].module_id,
                 reason=str(error),
@@ -322,15 +336,18 @@ class Auth(Module):
             self._on(events.Stored(effect.number, succeeded=True))
 
         def failed(error: CallError) -> None:
-            self.log.error("reservations are not stored", reason=str(error))
+            self._seldom.error("store", "reservations are not stored", reason=str(error))
             self._on(events.Stored(effect.number, succeeded=False))
 
         assert self.kvs is not None
         self.kvs.call(Kvs.store, self._key, effect.entries).then(stored, failed)
 
     def _refused(self, process: int | None, index: int, error: CallError) -> None:
-        self.log.warning(
-            "an EVSE refused", evse_manager=self.evse_manager[index].module_id, reason=str(error)
+        self._seldom.warning(
+            ("refused", index),
+            "an EVSE refused",
+            evse_manager=self.evse_manager[index].module_id,
+            reason=str(error),
         )
         self._answered(process, index, accepted=False)
 

@@ -27,7 +27,7 @@ class DummyTokenProviderManual(Module):
         super().__init__(context)
         options = context.implementation_options["main"]
         assert isinstance(options, MainOptions)
-        self._seldom = RateLimitedLog(self.log)
+        self._seldom = RateLimitedLog(self.log, now=self.clock.now_s)
         self._topic = options.mqtt_topic or api_command(context.module_id, "provide")
 
     def init(self) -> None:

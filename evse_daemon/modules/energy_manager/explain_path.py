@@ -29,7 +29,7 @@ class NodeLimit:
 def limits_above(root: EnergyFlowRequest, evse: str, now: dt.datetime) -> list[NodeLimit]:
     """The limits of the nodes above an EVSE, from the root down; empty where it is not in the tree."""
     path = _path(root, evse)
-    return [limit for node in path[:-1] for limit in _limits(node, now)]
+    return [limit for node in path[:-1] for limit in limits_of(node, now)]
 
 
 def _path(node: EnergyFlowRequest, evse: str) -> list[EnergyFlowRequest]:
@@ -42,7 +42,8 @@ def _path(node: EnergyFlowRequest, evse: str) -> list[EnergyFlowRequest]:
     return []
 
 
-def _limits(node: EnergyFlowRequest, now: dt.datetime) -> list[NodeLimit]:
+def limits_of(node: EnergyFlowRequest, now: dt.datetime) -> list[NodeLimit]:
+    """The limits of one node itself."""
     bounds, entry = bounds_at(node, now), entry_at(node.schedule_import, now)
     since = moment_of(entry) if entry is not None else None
     coming = [moment_of(each) for each in node.schedule_import if moment_of(each) > now]

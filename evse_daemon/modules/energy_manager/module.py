@@ -9,6 +9,7 @@ from pydantic import Field
 
 from evse_daemon.framework.clock import Timer
 from evse_daemon.framework.module import Context, Module, ModuleOptions, Provides, Requires, read_write
+from evse_daemon.framework.rate_limit import RateLimitedLog
 from evse_daemon.interfaces.energy import Energy
 from evse_daemon.interfaces.energy_manager import EnergyManager as EnergyManagerInterface
 from evse_daemon.modules.energy_manager import problems
@@ -64,6 +65,7 @@ class EnergyManager(Module):
 
     def __init__(self, context: Context) -> None:
         super().__init__(context)
+        self._seldom = RateLimitedLog(self.log, now=self.clock.now_s)
         self._take(context)
         self._tree: EnergyFlowRequest | None = None
         self._tree_at_s = 0.0
@@ -148,9 +150,17 @@ class EnergyManager(Module):
         began, over = problems.edges(self._problems, found)
         self._problems = found
         for problem in began:
-            self.log.error(problem.name, node=problem.node, what=problem.what, remedy=problem.remedy)
+            self._seldom.error(
+                (problem.name, problem.node),
+                problem.name,
+                node=problem.node,
+                what=problem.what,
+                remedy=problem.remedy,
+            )
         for problem in over:
-            self.log.info("over", problem=problem.name, node=problem.node)
+            self._seldom.info(
+                ("over", problem.name, problem.node), "over", problem=problem.name, node=problem.node
+            )
 
     def _explain(self) -> None:
         for limits in self._plan.enforced:

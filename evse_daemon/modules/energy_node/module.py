@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Iterator
 from functools import partial
 from typing import Annotated
 
 from pydantic import Field
 
+from evse_daemon.framework.measures import Measure
 from evse_daemon.framework.module import (
     Context,
     Module,
@@ -17,13 +19,15 @@ from evse_daemon.framework.module import (
     RequiresOptional,
     read_write,
 )
+from evse_daemon.framework.rate_limit import RateLimitedLog
 from evse_daemon.interfaces.energy import Energy
 from evse_daemon.interfaces.energy_price_information import EnergyPriceInformation
 from evse_daemon.interfaces.external_energy_limits import ExternalEnergyLimits
 from evse_daemon.interfaces.powermeter import Powermeter as PowermeterInterface
+from evse_daemon.metrics import names
 from evse_daemon.modules.energy_manager import problems
 from evse_daemon.modules.energy_manager.problems import Problem
-from evse_daemon.modules.energy_node import external
+from evse_daemon.modules.energy_node import external, measured
 from evse_daemon.modules.energy_node.children import STALE_S, Children
 from evse_daemon.modules.energy_node.prices import with_prices
 from evse_daemon.modules.energy_node.request import Fuse, Schedules, flow_request, schedules
@@ -53,6 +57,7 @@ class EnergyNode(Module):
 
     def __init__(self, context: Context) -> None:
         super().__init__(context)
+        self._seldom = RateLimitedLog(self.log, now=self.clock.now_s)
         self._fuse = _fuse(context)
         self._received: external.Received | None = None
         self._silent = external.is_silent(context.limit_source, None, 0.0)
@@ -134,9 +139,27 @@ class EnergyNode(Module):
         began, over = problems.edges(self._problems, found)
         self._problems = found
         for problem in began:
-            self.log.error(problem.name, node=problem.node, what=problem.what, remedy=problem.remedy)
+            self._seldom.error(
+                (problem.name, problem.node),
+                problem.name,
+                node=problem.node,
+                what=problem.what,
+                remedy=problem.remedy,
+            )
         for problem in over:
-            self.log.info("over", problem=problem.name, node=problem.node)
+            self._seldom.info(
+                ("over", problem.name, problem.node), "over", problem=problem.name, node=problem.node
+            )
+
+    def measures(self) -> Iterator[Measure]:
+        request = self.energy_grid.last_values.get(Energy.energy_flow_request.name)
+        if request is not None:
+            yield from measured.limits(self._fuse, request, self.clock.utc())
+        if self.context.limit_source is not None:
+            yield names.NODE_SILENT.of(self._silent, self.module_id)
+        if self._received is not None:
+            age_s = self.clock.now_s() - self._received.at_s
+            yield names.NODE_HEARD.of(self.clock.utc().timestamp() - age_s, self.module_id)
 
     def _renew(self) -> None:
         self._schedules = None

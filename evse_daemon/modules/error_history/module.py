@@ -43,7 +43,7 @@ class ErrorHistory(Module):
         self._history = History()
         self._behind = False
         """The file lacks something."""
-        self._seldom = RateLimitedLog(self.log)
+        self._seldom = RateLimitedLog(self.log, now=self.clock.now_s)
 
     def init(self) -> None:
         try:

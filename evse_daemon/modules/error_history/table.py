@@ -9,19 +9,19 @@ from typing import Any
 
 from evse_daemon.modules.error_history.history import Entry
 
-_COLUMNS = tuple(field.name for field in fields(Entry))
+COLUMNS = tuple(field.name for field in fields(Entry))
 
 SCHEMA = "CREATE TABLE IF NOT EXISTS errors({});".format(
-    ", ".join(f"{name} TEXT {'PRIMARY KEY ' if name == 'uuid' else ''}NOT NULL" for name in _COLUMNS)
+    ", ".join(f"{name} TEXT {'PRIMARY KEY ' if name == 'uuid' else ''}NOT NULL" for name in COLUMNS)
 )
-_SELECT = f"SELECT {', '.join(_COLUMNS)} FROM errors ORDER BY rowid"  # noqa: S608 - names of columns
-_INSERT = f"INSERT INTO errors ({', '.join(_COLUMNS)}) VALUES ({', '.join('?' * len(_COLUMNS))}) ON CONFLICT (uuid) DO UPDATE SET state = excluded.state"  # noqa: S608
+SELECT = f"SELECT {', '.join(COLUMNS)} FROM errors ORDER BY rowid"  # noqa: S608 - names of columns
+_INSERT = f"INSERT INTO errors ({', '.join(COLUMNS)}) VALUES ({', '.join('?' * len(COLUMNS))}) ON CONFLICT (uuid) DO UPDATE SET state = excluded.state"  # noqa: S608
 
 
 def begin(connection: sqlite3.Connection) -> list[Entry]:
     """What a former run has left, oldest first; its active errors are ClearedByReboot from now on."""
     connection.execute("UPDATE errors SET state = 'ClearedByReboot' WHERE state = 'Active'")
-    rows = connection.execute(_SELECT)
+    rows = connection.execute(SELECT)
     return [entry for entry in map(_entry, rows) if entry is not None]
 
 

@@ -198,6 +198,10 @@ def energised(pilot: Pilot) -> bool:
 def follow_lock(work: Work) -> None:
     """Locks and unlocks the connector; it stays locked while the contactor is or may be closed (IECStateMachine.cpp:489)."""
     pilot, config = work.state.pilot, work.config
+    if guards.board_lost(work.state):
+        # It may be another one's lock, or have restarted with its board: it is asked anew when the board is back.
+        pilot.lock, pilot.lock_by_s = "unknown", None
+        return
     if not config.has_connector_lock or pilot.lock in ("locking", "unlocking"):
         return
     if energised(pilot) or work.state.latched:
@@ -257,5 +261,7 @@ def lock_done(work: Work, request_id: int, error: str | None) -> None:
 
 def lock_deadline(work: Work) -> None:
     pilot = work.state.pilot
+    if guards.board_lost(work.state):
+        return  # what it does not answer proves nothing
     if pilot.lock_by_s is not None and work.now_s >= pilot.lock_by_s:
         lock_done(work, pilot.lock_request_id, "the lock did not answer")

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import datetime as dt
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from evse_daemon.framework.clock import timestamp
 from evse_daemon.modules.evse_manager.explain import Explanation, explain
 from evse_daemon.modules.evse_manager.explain_limits import Told
+from evse_daemon.modules.evse_manager.local_limits import Sliders
+from evse_daemon.modules.evse_manager.shell import EvseShell
 from evse_daemon.types.energy import EnforcedLimits
 from evse_daemon.types.powermeter import Powermeter
-
-if TYPE_CHECKING:
-    from evse_daemon.modules.evse_manager.module import EvseManager
 
 READING_STALE_S = 10.0
 """A reading of the meter that is older says nothing of what the car takes now."""
@@ -24,11 +23,13 @@ class Explained:
     """Remembers what the kernel's state does not hold: who set the limit, and since when each thing is so.
 
     Args:
-        evse: the module.
+        evse: which EVSE.
+        sliders: what is allowed at the charger itself.
     """
 
-    def __init__(self, evse: EvseManager) -> None:
+    def __init__(self, evse: EvseShell, sliders: Sliders) -> None:
         self._evse = evse
+        self._sliders = sliders
         self._enforced: EnforcedLimits | None = None
         self._enforced_at_s = 0.0
         self._drawn: tuple[float | None, float] = (None, 0.0)
@@ -49,19 +50,23 @@ class Explained:
         """The explanation of now; times are absolute, currents in A per phase."""
         evse = self._evse
         now_s, utc = evse.clock.now_s(), evse.clock.utc()
+        found = explain(evse.config, evse.state, self.told(now_s), now_s)
+        self._follow(found, now_s)
+        return self._json(found, now_s, utc)
+
+    def told(self, now_s: float) -> Told:
+        """What the module knows beside the kernel's state."""
+        evse = self._evse
         drawn_a, drawn_at_s = self._drawn
-        told = Told(
+        return Told(
             enforced=self._enforced,
             enforced_at_s=self._enforced_at_s,
-            local=evse.nodered.local,
-            local_at_s=evse.nodered.local_at_s,
+            local=self._sliders.limits,
+            local_at_s=self._sliders.at_s,
             nominal_voltage_v=evse.options.ac_nominal_voltage,
             drawn_a=drawn_a if now_s - drawn_at_s < READING_STALE_S else None,
             failed=evse.kernel_failed,
         )
-        found = explain(evse.config, evse.state, told, now_s)
-        self._follow(found, now_s)
-        return self._json(found, now_s, utc)
 
     def _follow(self, found: Explanation, now_s: float) -> None:
         keys: list[Key] = [("block", block.kind, block.source) for block in found.blocks]

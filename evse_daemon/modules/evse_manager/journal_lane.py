@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, assert_never
+from typing import assert_never
 
 from evse_daemon.interfaces.evse_manager import EvseManager as EvseManagerInterface
 from evse_daemon.interfaces.kvs import Kvs
@@ -14,11 +14,9 @@ from evse_daemon.interfaces.uk_random_delay import UkRandomDelay
 from evse_daemon.modules.evse_manager import effects, events, faults, latches
 from evse_daemon.modules.evse_manager.kept_table import KeptTable
 from evse_daemon.modules.evse_manager.settings import LATCHED_ERRORS, Settings
+from evse_daemon.modules.evse_manager.shell import EvseShell
 from evse_daemon.types.authorization import IdToken, ProvidedIdToken, ValidationResult
 from evse_daemon.types.evse_manager import EnableDisableSource, SessionEvent, SessionEventEnum
-
-if TYPE_CHECKING:
-    from evse_daemon.modules.evse_manager.module import EvseManager
 
 FREE_SERVICE = ProvidedIdToken(
     id_token=IdToken(value="FREESERVICE", type="Local"), authorization_type="RFID", prevalidated=True
@@ -44,11 +42,17 @@ class JournalLane:
         evse: whose kernel it is.
         settings: what of it survives a restart.
         kept_table: the operator's part of that.
+        request_energy: has the energy management look at this EVSE now.
         rested: called when something is done that the end of the process may wait for.
     """
 
     def __init__(
-        self, evse: EvseManager, settings: Settings, kept_table: KeptTable, rested: Callable[[], None]
+        self,
+        evse: EvseShell,
+        settings: Settings,
+        kept_table: KeptTable,
+        request_energy: Callable[[], None],
+        rested: Callable[[], None],
     ) -> None:
         self.told_reserved = False
         self._unanswered = 0
@@ -58,6 +62,7 @@ class JournalLane:
         self._evse = evse
         self._settings = settings
         self._kept_table = kept_table
+        self._request_energy = request_energy
         self._rested = rested
         self._waiting: deque[effects.JournalEffect | _Then] = deque()
         self._committing: int | None = None
@@ -161,9 +166,9 @@ class JournalLane:
                 evse.evse.clear_error(type_, sub_type)
             case effects.StateEntered(state):
                 if state in ("WaitingForAuthentication", "Finished"):
-                    evse.request_energy(priority=True)
+                    self._request_energy()
             case effects.Note(message):
-                evse.log.info(message)
+                evse.seldom.info(message, message)
             case effects.StartMeter():
                 evse.meter.start(effect, evse.state.session.validation)
             case effects.StopMeter():
@@ -207,7 +212,7 @@ class JournalLane:
             return
         self._committing = None
         if error is not None:
-            self._evse.log.error("a record could not be stored", reason=error)
+            self._evse.seldom.error("record", "a record could not be stored", reason=error)
         self._feed(events.Committed(request_id, error))
         self.run()
         self._rested()
@@ -234,4 +239,6 @@ class JournalLane:
 
     def _recorded(self, error: str | None) -> None:
         if error is not None:
-            self._evse.log.warning("a meter value of a transaction could not be stored", reason=error)
+            self._evse.seldom.warning(
+                "meter", "a meter value of a transaction could not be stored", reason=error
+            )

@@ -24,6 +24,15 @@ class LocalLimits:
 UNLIMITED = LocalLimits()
 
 
+@dataclass(slots=True)
+class Sliders:
+    """What is allowed at the EVSE now."""
+
+    limits: LocalLimits = UNLIMITED
+    at_s: float | None = None
+    """When it was set last; None: never."""
+
+
 def source(module_id: str) -> str:
     return f"{module_id}/{SOURCE}"
 

@@ -19,12 +19,18 @@ FROZEN = "PowermeterFrozen"
 
 CYCLES = 2
 
-SHORTEST_CYCLE_S = 1.0
+LEAST_S = 4.0
+"""No meter is silent sooner. One that is read each second loses 3.5 s with a reading that fails altogether: a second,
+three attempts of EVerest's 0.5 s, a pause and the next reading of 0.5 s each. Over-current is allowed 7 s."""
+
 LONGEST_CYCLE_S = 60.0
-"""Bounds of what is taken for the time between two samples."""
+"""The most that is taken for the time between two samples."""
 
 LATE_S = 0.1
 """A look that comes later than this after its time says that this process stood still, and not the meter."""
+
+CATCH_UP_S = 1.0
+"""How long what the meter has sent meanwhile may then take to be read."""
 
 OBSERVED = 3
 """The longest of so many intervals counts: samples may come in bursts."""
@@ -41,8 +47,8 @@ def _after(watch: MeterWatch | None, sample: Powermeter, now_s: float, *, flows:
         return watch
     interval_s = now_s - watch.at_s
     intervals_s = (*watch.intervals_s, interval_s)[-OBSERVED:]
-    cycle_s = min(max(*intervals_s, SHORTEST_CYCLE_S), LONGEST_CYCLE_S)
-    seen = MeterWatch(sample.timestamp, now_s, now_s + CYCLES * cycle_s, intervals_s, counted_wh)
+    silent_s = max(LEAST_S, CYCLES * min(max(intervals_s), LONGEST_CYCLE_S))
+    seen = MeterWatch(sample.timestamp, now_s, now_s + silent_s, intervals_s, counted_wh)
     if counted_wh == watch.counted_wh and flows:
         power_w = sample.power_W.total if sample.power_W is not None else 0.0
         seen.uncounted_wh = watch.uncounted_wh + max(0.0, power_w) * interval_s / 3600
@@ -80,13 +86,13 @@ def missing(work: Work) -> None:
 def judge(work: Work) -> None:
     """Raises the error when a meter that has sent samples sends none any more.
 
-    Where it is looked at too late, what the meter has sent meanwhile may still wait: it is given a cycle, once.
+    Where it is looked at too late, what the meter has sent meanwhile may still wait: it is given time, once.
     """
     watch = work.state.meter_watch
     if watch is None or is_silent(work.state) or work.now_s < watch.due_s:
         return
     if work.now_s > watch.due_s + LATE_S and not watch.waited:
-        work.state.meter_watch = replace(watch, due_s=work.now_s + SHORTEST_CYCLE_S, waited=True)
+        work.state.meter_watch = replace(watch, due_s=work.now_s + CATCH_UP_S, waited=True)
     else:
         _silent(work, f"the billing meter has sent no new value for {work.now_s - watch.at_s:.1f} s")
 

@@ -3,61 +3,43 @@
 from __future__ import annotations
 
 import base64
-import random
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any
 
-from evse_daemon.framework.bus import Client
 from evse_daemon.framework.clock import Timer
-from evse_daemon.framework.errors import Error
-from evse_daemon.framework.module import Context, Module, Provides, Requires, RequiresOptional
-from evse_daemon.interfaces.ac_rcd import AcRcd
-from evse_daemon.interfaces.auth_token_provider import AuthTokenProvider
-from evse_daemon.interfaces.connector_lock import ConnectorLock
-from evse_daemon.interfaces.dc_external_derate import DcExternalDerate
-from evse_daemon.interfaces.energy import Energy
-from evse_daemon.interfaces.evse_board_support import EvseBoardSupport
+from evse_daemon.framework.measures import Measure
+from evse_daemon.framework.module import Context
 from evse_daemon.interfaces.evse_manager import EvseManager as EvseManagerInterface
-from evse_daemon.interfaces.kvs import Kvs
-from evse_daemon.interfaces.powermeter import Powermeter as PowermeterInterface
-from evse_daemon.interfaces.uk_random_delay import UkRandomDelay
 from evse_daemon.modules.evse_manager import (
     closing,
     effects,
     enable_table,
-    energy_request,
-    enforced,
     events,
     faults,
-    guards,
     latches,
+    measured,
     more_commands,
     random_delay,
     recovery,
 )
-from evse_daemon.modules.evse_manager.billing_meter import BillingMeter
-from evse_daemon.modules.evse_manager.board_lane import BoardLane
 from evse_daemon.modules.evse_manager.commands import CommandHandlers
+from evse_daemon.modules.evse_manager.energy_lane import EnergyLane
 from evse_daemon.modules.evse_manager.explain_limits import Failed
 from evse_daemon.modules.evse_manager.explained import Explained
 from evse_daemon.modules.evse_manager.journal_lane import JournalLane
 from evse_daemon.modules.evse_manager.kept_table import KeptTable
+from evse_daemon.modules.evse_manager.local_limits import Sliders
 from evse_daemon.modules.evse_manager.nodered import REPEAT_S, NodeRed
-from evse_daemon.modules.evse_manager.options import EvseManagerOptions
-from evse_daemon.modules.evse_manager.residual_current import ResidualCurrent
+from evse_daemon.modules.evse_manager.peers import Peers
 from evse_daemon.modules.evse_manager.service import ServiceCommands
-from evse_daemon.modules.evse_manager.session_logger import SessionLogger
 from evse_daemon.modules.evse_manager.settings import LATCHED_ERRORS, Settings
-from evse_daemon.modules.evse_manager.state import KernelConfig, State
+from evse_daemon.modules.evse_manager.shell import EvseShell
+from evse_daemon.modules.evse_manager.state import State
 from evse_daemon.modules.evse_manager.step import next_deadline_s, step
-from evse_daemon.mqtt.topics import api_var
 from evse_daemon.store import StoreError
-from evse_daemon.types.board_support_common import BspEvent, ProximityPilot
 from evse_daemon.types.energy import EnforcedLimits
-from evse_daemon.types.evse_board_support import HardwareCapabilities, Telemetry
-from evse_daemon.types.evse_manager import StopTransactionRequest
 from evse_daemon.types.iso15118 import EnergyTransferMode
 from evse_daemon.types.powermeter import Powermeter
 
@@ -84,66 +66,32 @@ def _begins_session(effect: effects.JournalEffect) -> bool:
     return isinstance(effect, effects.Announce) and effect.event.event == "SessionStarted"
 
 
-class EvseManager(Module):
+class EvseManager(EvseShell):
     """One EVSE: control pilot, sessions, transactions, limits, errors."""
-
-    class Options(EvseManagerOptions):
-        """See options.py."""
-
-    evse = Provides(EvseManagerInterface)
-    energy_grid = Provides(Energy)
-    token_provider = Provides(AuthTokenProvider)
-    """Publishes nothing: autocharge and contracts need ISO 15118."""
-    random_delay = Provides(UkRandomDelay)
-    dc_external_derate = Provides(DcExternalDerate)
-
-    bsp = Requires(EvseBoardSupport)
-    ac_rcd = RequiresOptional(AcRcd)
-    connector_lock = RequiresOptional(ConnectorLock)
-    powermeter_grid_side = RequiresOptional(PowermeterInterface)
-    powermeter_car_side = RequiresOptional(PowermeterInterface)
-    store = RequiresOptional(Kvs)
 
     def __init__(self, context: Context) -> None:
         super().__init__(context)
-        assert isinstance(context.options, EvseManagerOptions)
-        self.options = context.options
-        self.config = KernelConfig()
-        self.state = State()
-        self.grid_meter: Powermeter | None = None
         self._fresh_id = self._new_session_id()
-        self._errors: dict[tuple[str, str, str], events.Cause] = {}
         self._timer: Timer | None = None
         self._armed_s: float | None = None
         self._booted = False
-        self.session_log = SessionLogger(
-            context.bus.timestamp, partial(self.mqtt.publish, api_var(self.module_id, "hlc_log"))
-        )
         self._done: Callable[[], None] | None = None
         self._restarting: Timer | None = None
         self._off = False
         """The kernel failed too often: nothing begins any more."""
         self._untaken: dict[type[events.Event], events.Event] = {}
         """The levels at which the kernel failed: the one that begins anew takes them over."""
-        self.latches_read = False
-        """What a run before this one has latched is known, and may be overwritten."""
         self.settings = Settings(context.journal, context.module_id)
         self._kept_table = KeptTable(self, self.settings)
-        self.lane = JournalLane(self, self.settings, self._kept_table, self._tell_done)
+        self._peers = Peers(self, self._billing_sample)
+        sliders = Sliders()
+        self.explained = Explained(self, sliders)
+        self._energy = EnergyLane(self, self._peers, sliders, self._enforced)
+        self.lane = JournalLane(
+            self, self.settings, self._kept_table, self._energy.request_now, self._tell_done
+        )
         self.commands = CommandHandlers(self.options, self.feed, self.lane.afterwards)
-        self.nodered = NodeRed(self)
-        self._residual_current = ResidualCurrent(self.clock.now_s)
-        self.explained = Explained(self)
-
-    @property
-    def billing_meter(self) -> Client[PowermeterInterface] | None:
-        """The meter on the car's side if there is one, else the one on the grid's (EvseManager.cpp:2481)."""
-        return self.powermeter_car_side or self.powermeter_grid_side
-
-    def connect(self) -> None:
-        super().connect()
-        self.board = BoardLane(self.bsp, self.connector_lock, self.feed, self.log)
-        self.meter = BillingMeter(self.billing_meter, self.options.evse_id, self.feed)
+        self.nodered = NodeRed(self, sliders, self.commands, self._energy.request_now)
 
     def init(self) -> None:
         o = self.options
@@ -167,36 +115,11 @@ class EvseManager(Module):
         self.nodered.register()
         more_commands.register_random_delay(self.random_delay, self.feed)
         more_commands.register_dc_derating(self.dc_external_derate)
-        self.energy_grid.handle(Energy.enforce_limits, self._enforce_limits)
-        bsp = self.bsp
-        bsp.subscribe(EvseBoardSupport.event, self._bsp_event)
-        bsp.subscribe(EvseBoardSupport.capabilities, self._capabilities)
-        bsp.subscribe(EvseBoardSupport.ac_pp_ampacity, self._proximity)
-        bsp.subscribe(EvseBoardSupport.ac_nr_of_phases_available, self._phases_available)
-        bsp.subscribe(EvseBoardSupport.request_stop_transaction, self._stop_requested)
-        bsp.subscribe(EvseBoardSupport.telemetry, self._telemetry)
-        if self.ac_rcd is not None:
-            self.ac_rcd.subscribe(AcRcd.rcd_current_mA, self._residual_current.measured)
-        for source, client in (
-            ("bsp", bsp),
-            ("connector_lock", self.connector_lock),
-            ("ac_rcd", self.ac_rcd),
-            ("powermeter", self.billing_meter if self.options.fail_on_powermeter_errors else None),
-        ):
-            if client is not None:
-                client.subscribe_errors(partial(self._error_changed, source))
-                client.subscribe_lost(partial(self._lost, source, client.module_id))
-        if self.billing_meter is not None:
-            self.billing_meter.subscribe(PowermeterInterface.powermeter, self._billing_sample)
-            self.billing_meter.subscribe(
-                PowermeterInterface.public_key_ocmf,
-                partial(self.evse.publish, EvseManagerInterface.powermeter_public_key_ocmf),
-            )
-        if self.powermeter_grid_side is not None:
-            self.powermeter_grid_side.subscribe(PowermeterInterface.powermeter, self._grid_sample)
+        self._energy.register()
+        self._peers.subscribe()
 
     def ready(self) -> None:
-        self.every(1.0, partial(self.request_energy, priority=False))
+        self.every(1.0, self._energy.request)
         self.every(REPEAT_S, self.nodered.repeat)
         if self.billing_meter is None:
             self._boot()
@@ -241,7 +164,7 @@ class EvseManager(Module):
         self.feed(events.Boot(self.options.external_ready_to_start_charging, unfinished, untold))
         if self.config.watch_meter and self.state.meter is None:
             self.feed(events.MeterMissing())
-        self.request_energy(priority=True)
+        self._energy.request_now()
 
     def _restore_latches(self) -> bool:
         try:
@@ -255,7 +178,6 @@ class EvseManager(Module):
         return True
 
     def feed(self, event: events.Event) -> bool | None:
-        """Has the core decide on an event and runs the effects; returns a command's result."""
         now_s = self.clock.now_s()
         if isinstance(event, LEVELS):
             self._untaken[type(event)] = event
@@ -284,11 +206,15 @@ class EvseManager(Module):
         for cause in self.state.inoperative:
             if latches.key(cause) not in known:
                 row = latches.row(cause)
-                self.log.warning(
-                    "charging is prevented", error=latches.name(cause), what=row.text, remedy=row.remedy
+                self.seldom.warning(
+                    latches.key(cause),
+                    "charging is prevented",
+                    error=latches.name(cause),
+                    what=row.text,
+                    remedy=row.remedy,
                 )
         if not self.state.inoperative:
-            self.log.info("nothing prevents charging any more")
+            self.seldom.info("over", "nothing prevents charging any more")
 
     def _arm(self, now_s: float) -> None:
         deadline_s = next_deadline_s(self.config, self.state)
@@ -307,45 +233,6 @@ class EvseManager(Module):
         self._armed_s = None
         self.feed(events.Tick())
 
-    def _bsp_event(self, value: BspEvent) -> None:
-        match value.event:
-            case "PowerOn":
-                self.feed(events.ContactorChanged(closed=True))
-            case "PowerOff":
-                self.feed(events.ContactorChanged(closed=False))
-            case "Disconnected":
-                self.feed(events.CpChanged(None))
-            case "A" | "B" | "C" | "D" | "E" | "F":
-                self.feed(events.CpChanged(value.event))
-            case _:
-                self.log.debug("an event of the board has no meaning here", event_=value.event)
-
-    def _telemetry(self, value: Telemetry) -> None:
-        self.evse.publish(EvseManagerInterface.telemetry, self._residual_current.beside(value))
-        self.nodered.temperature(value.evse_temperature_C)
-        if value.plug_temperature_C is not None:
-            self.dc_external_derate.publish(DcExternalDerate.plug_temperature_C, value.plug_temperature_C)
-
-    def _capabilities(self, value: HardwareCapabilities) -> None:
-        self.feed(events.CapabilitiesChanged(value))
-
-    def _proximity(self, value: ProximityPilot) -> None:
-        capabilities = self.state.capabilities
-        single_phase = capabilities is not None and capabilities.max_phase_count_import == 1
-        ratings_a = {
-            "A_13": 13.0,
-            "A_20": 20.0,
-            "A_32": 32.0,
-            "A_63_3ph_70_1ph": 70.0 if single_phase else 63.0,
-        }
-        self.feed(events.ProximityChanged(ratings_a.get(value.ampacity)))
-
-    def _phases_available(self, count: int) -> None:
-        self.feed(events.PhasesAvailable(count))
-
-    def _stop_requested(self, request: StopTransactionRequest) -> None:
-        self.feed(events.Stop(request.reason, request.id_tag))
-
     def _billing_sample(self, value: Powermeter) -> None:
         self.evse.publish(EvseManagerInterface.powermeter, value)
         self.feed(events.MeterSample(value))
@@ -354,71 +241,14 @@ class EvseManager(Module):
         if not self._booted:
             self._boot()
 
-    def _grid_sample(self, value: Powermeter) -> None:
-        self.grid_meter = value
-
-    def _error_changed(self, source: str, error: Error) -> None:
-        key = (source, error.type, error.sub_type)
-        if error.active:
-            self._errors[key] = events.Cause(
-                source, error.type, error.sub_type, error.severity, error.description, error.vendor_id
-            )
-        else:
-            self._errors.pop(key, None)
-        self.feed(events.CausesChanged(tuple(self._errors.values())))
-
-    def _lost(self, source: str, module_id: str) -> None:
-        """A module that this EVSE depends on has failed for good."""
-        type_ = {"bsp": "evse_board_support", "ac_rcd": "ac_rcd", "connector_lock": "connector_lock"}.get(
-            source, source
-        )
-        cause = events.Cause(
-            source, f"{type_}/CommunicationFault", "", "High", f"module {module_id} has failed"
-        )
-        self._errors[source, cause.type, "lost"] = cause
-        self.feed(events.CausesChanged(tuple(self._errors.values())))
-
-    def _enforce_limits(self, value: EnforcedLimits) -> None:
-        if value.uuid != self.module_id:
-            return
-        self.evse.publish(
-            EvseManagerInterface.enforced_limits, energy_request.within_cable(value, self.state.cable_limit_a)
-        )
-        power = value.limits_root_side.total_power_W
+    def _enforced(self, value: EnforcedLimits) -> None:
         self.explained.enforced(value)
+        power = value.limits_root_side.total_power_W
         if power is not None:
             self.nodered.max_watt(power.value)
-        phases = value.limits_root_side.ac_max_phase_count
-        max_phases = phases.value if phases is not None else None
-        shared_a = energy_request.shared_a(value, self.options.ac_nominal_voltage)
-        self.feed(
-            events.LimitChanged(
-                energy_request.limit_a(value),
-                self.clock.now_s() + max(0, value.valid_for),
-                max_phases,
-                shared_a,
-                at_once=enforced.by_rating(value, shared_a, max_phases or guards.phases(self.state) or 3),
-                chance=random.random(),
-            )
-        )
-
-    def request_energy(self, *, priority: bool) -> None:
-        request = energy_request.request(
-            self.module_id,
-            self.state,
-            self.grid_meter,
-            self.state.meter if self.powermeter_car_side is not None else None,
-            self.context.bus.timestamp(),
-            priority=priority,
-            zero_in_idle=self.options.request_zero_power_in_idle,
-            local=self.nodered.local,
-        )
-        if request is not None:
-            self.energy_grid.publish(Energy.energy_flow_request, request)
 
     @property
     def kernel_failed(self) -> Failed:
-        """Whether the kernel is down after an exception, or could not begin."""
         if self._off:
             return "off"
         if self._restarting is None or not self._booted:
@@ -427,6 +257,11 @@ class EvseManager(Module):
 
     def explain(self) -> dict[str, Any]:
         return self.explained.as_json()
+
+    def measures(self) -> Iterable[Measure]:
+        now_s = self.clock.now_s()
+        nodes = {module_id for module_id, _ in self.context.bus.implementations}
+        return measured.measures(self.config, self.state, self.explained.told(now_s), nodes, now_s)
 
     def _new_session_id(self) -> str:
         match self.options.session_id_type:

@@ -10,14 +10,16 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import replace
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from evse_daemon.framework.bus import Client
 from evse_daemon.framework.module import Message
 from evse_daemon.framework.rate_limit import RateLimitedLog
 from evse_daemon.interfaces.evse_manager import EvseManager as Interface
 from evse_daemon.modules.api import commands
-from evse_daemon.modules.evse_manager.local_limits import UNLIMITED, LocalLimits
+from evse_daemon.modules.evse_manager.commands import CommandHandlers
+from evse_daemon.modules.evse_manager.local_limits import LocalLimits, Sliders
+from evse_daemon.modules.evse_manager.shell import EvseShell
 from evse_daemon.modules.evse_manager.state import ChargerState
 from evse_daemon.mqtt.dialects import to_json
 from evse_daemon.mqtt.topics import (
@@ -26,11 +28,9 @@ from evse_daemon.mqtt.topics import (
     nodered_powermeter_json,
     nodered_state,
 )
+from evse_daemon.types.evse_board_support import Telemetry
 from evse_daemon.types.evse_manager import EnableDisableSource, EnableState, Limits
 from evse_daemon.types.powermeter import Powermeter
-
-if TYPE_CHECKING:
-    from evse_daemon.modules.evse_manager.module import EvseManager
 
 REPEAT_S = 5.0
 
@@ -56,27 +56,33 @@ class NodeRed:
     """Tells a flow what goes on, and does what its buttons and sliders say.
 
     Args:
-        evse: the module.
+        evse: which EVSE.
+        sliders: what its sliders allow.
+        kernel: carries out what its buttons say.
+        request_energy: has the energy management look at this EVSE now.
     """
 
-    def __init__(self, evse: EvseManager) -> None:
-        self.local = UNLIMITED
-        """What the sliders allow."""
-        self.local_at_s: float | None = None
-        """When it was set last."""
+    def __init__(
+        self, evse: EvseShell, sliders: Sliders, kernel: CommandHandlers, request_energy: Callable[[], None]
+    ) -> None:
         self._evse = evse
+        self._sliders = sliders
+        self._kernel = kernel
+        self._request_energy = request_energy
         self._number = evse.options.connector_id
         self._charger: ChargerState | None = None
         self._told: dict[str, tuple[str, float]] = {}
         """The newest payload of each topic, and when it was told."""
         self._states: dict[str, str] = {}
         """What is repeated."""
-        self._seldom = RateLimitedLog(evse.log)
+        self._seldom = RateLimitedLog(evse.log, now=evse.clock.now_s)
 
     def register(self) -> None:
         """Subscribes, in ``init`` of the module."""
         evse = self._evse
-        Client(evse.evse, evse.context.inbox).subscribe(Interface.limits, self._limits)
+        told = Client(evse.evse, evse.context.inbox)
+        told.subscribe(Interface.limits, self._limits)
+        told.subscribe(Interface.telemetry, self._telemetry)
         for name, handler in {
             "enable": self._enable,
             "disable": self._disable,
@@ -104,12 +110,6 @@ class NodeRed:
         self._state("state_string", name)
         self._state("state", str(number))
 
-    def temperature(self, temperature_c: float) -> None:
-        """Inside the charger, in °C."""
-        if math.isfinite(temperature_c):
-            topic = nodered_state(self._number, "temperature")
-            self._changed(topic, f"{temperature_c:.5f}")
-
     def max_watt(self, power_w: float) -> None:
         """The energy management limits the power of all phases."""
         if math.isfinite(power_w):
@@ -134,6 +134,9 @@ class NodeRed:
         except ValueError:
             return  # a number that JSON has not; the gateway tells of it
         self._changed(nodered_powermeter_json(self._number), text)
+
+    def _telemetry(self, telemetry: Telemetry) -> None:
+        self._changed(nodered_state(self._number, "temperature"), f"{telemetry.evse_temperature_C:.5f}")
 
     def _limits(self, limits: Limits) -> None:
         if math.isfinite(limits.max_current):
@@ -179,32 +182,32 @@ class NodeRed:
         entry = EnableDisableSource(
             enable_source="LocalAPI", enable_state=state, enable_priority=commands.LEGACY_PRIORITY
         )
-        self._evse.commands.enable_disable(0, entry)
+        self._kernel.enable_disable(0, entry)
 
     def _pause(self, _payload: str) -> None:
         """A button without payload sends the id of its node: any payload will do."""
-        self._evse.commands.pause_charging()
+        self._kernel.pause_charging()
 
     def _resume(self, _payload: str) -> None:
-        self._evse.commands.resume_charging()
+        self._kernel.resume_charging()
 
     def _phases(self, payload: str) -> None:
         """EVerest switches at once, under load too; here the energy management is asked for one phase."""
         wanted: dict[str, Literal[1, 3]] = {"true": 3, "false": 1}
         if payload.strip() not in wanted:
             raise commands.PayloadError(f"expected true or false (given: {payload[:60]!r})")
-        self._limit(replace(self.local, phases=wanted[payload.strip()]))
+        self._limit(replace(self._sliders.limits, phases=wanted[payload.strip()]))
 
     def _set_max_current(self, payload: str) -> None:
         """A per phase. EVerest has no subscriber since 2025-09; below 0 is feeding back, so nothing is drawn."""
-        self._limit(replace(self.local, current_a=max(0.0, commands.limit(payload, "A"))))
+        self._limit(replace(self._sliders.limits, current_a=max(0.0, commands.limit(payload, "A"))))
 
     def _set_max_watt(self, payload: str) -> None:
         """W of all phases."""
-        self._limit(replace(self.local, power_w=max(0.0, commands.limit(payload, "W"))))
+        self._limit(replace(self._sliders.limits, power_w=max(0.0, commands.limit(payload, "W"))))
 
     def _limit(self, local: LocalLimits) -> None:
-        self.local_at_s = self._evse.clock.now_s()
-        if local != self.local:
-            self.local = local
-            self._evse.request_energy(priority=True)
+        self._sliders.at_s = self._evse.clock.now_s()
+        if local != self._sliders.limits:
+            self._sliders.limits = local
+            self._request_energy()

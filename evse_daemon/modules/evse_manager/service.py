@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
 
 from evse_daemon.framework.module import Message
 from evse_daemon.framework.rate_limit import RateLimitedLog
 from evse_daemon.modules.evse_manager import events, latches
+from evse_daemon.modules.evse_manager.shell import EvseShell
 from evse_daemon.mqtt.topics import service_command, service_response
-
-if TYPE_CHECKING:
-    from evse_daemon.modules.evse_manager.module import EvseManager
 
 CLEAR_LATCHED_ERROR = "clear_latched_error"
 
@@ -21,9 +18,9 @@ LONGEST_NAME = 200
 class ServiceCommands:
     """Clears latched errors of one EVSE, each by its exact name, so that none is cleared by a habit."""
 
-    def __init__(self, evse: EvseManager) -> None:
+    def __init__(self, evse: EvseShell) -> None:
         self._evse = evse
-        self._seldom = RateLimitedLog(evse.log)
+        self._seldom = RateLimitedLog(evse.log, now=evse.clock.now_s)
         context = evse.context
         self._topic = service_command(context.station, context.module_id, CLEAR_LATCHED_ERROR)
         self._response = service_response(context.station, context.module_id, CLEAR_LATCHED_ERROR)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Iterable
 from pathlib import Path
 
+from evse_daemon.framework.devices import Device, InputFile
 from evse_daemon.framework.module import Context, Module, ModuleOptions, Provides, read_write
 from evse_daemon.framework.rate_limit import RateLimitedLog
 from evse_daemon.interfaces.auth_token_validator import AuthTokenValidator
@@ -32,6 +34,9 @@ class LocalAllowlistTokenValidator(Module):
         allowlist_file: str = read_write("/mnt/user_data/etc/allowlist_rfid.txt")
         """One token a line, and the EVSEs that it may use (docs/allowlist.md)."""
 
+        def devices(self) -> Iterable[Device]:
+            return (InputFile("allowlist_file", self.allowlist_file),)
+
     token_validator = Provides(AuthTokenValidator)
 
     def __init__(self, context: Context) -> None:
@@ -40,7 +45,7 @@ class LocalAllowlistTokenValidator(Module):
         self._path = Path(context.options.allowlist_file)
         self._signature: _Signature | None = None
         self._list = Allowlist()
-        self._seldom = RateLimitedLog(self.log)
+        self._seldom = RateLimitedLog(self.log, now=self.clock.now_s)
 
     def init(self) -> None:
         self.token_validator.handle(AuthTokenValidator.validate_token, self._validate_token)

@@ -41,7 +41,7 @@ class PersistentStore(Module):
         assert isinstance(context.options, PersistentStore.Options)
         path = database_path(context.options.sqlite_db_file_path, context.state_dir)
         self._database = ModuleDatabase(path, SCHEMA, MOST_BYTES)
-        self._seldom = RateLimitedLog(self.log)
+        self._seldom = RateLimitedLog(self.log, now=self.clock.now_s)
 
     def init(self) -> None:
         self.main.handle(Kvs.store, lambda key, value: self._do(partial(_store, key, *to_row(value))))

@@ -39,10 +39,10 @@ class Metered(Plant):
             self.reads(delta_wh, **how)  # type: ignore[arg-type]  # by name
 
 
-def test_a_meter_that_falls_silent_stops_charging_after_two_cycles_and_charging_resumes_with_it() -> None:
+def test_a_meter_that_falls_silent_stops_charging_after_4_s_and_charging_resumes_with_it() -> None:
     plant = Metered()
     plant.samples(5)
-    plant.advance(1.9)
+    plant.advance(3.9)
     assert plant.power_allowed
     plant.advance(0.2)
     assert SILENT in plant.errors
@@ -53,7 +53,7 @@ def test_a_meter_that_falls_silent_stops_charging_after_two_cycles_and_charging_
     assert plant.power_allowed
 
 
-def test_a_slow_meter_is_given_its_time() -> None:
+def test_a_slow_meter_has_two_of_its_cycles() -> None:
     plant = Metered()
     plant.samples(4, period_s=10.0, delta_wh=30.0)
     plant.advance(19.9)
@@ -70,11 +70,13 @@ def test_samples_that_come_in_a_burst_do_not_make_a_meter_quick() -> None:
     assert not plant.errors
 
 
-def test_a_very_quick_meter_may_miss_a_second() -> None:
+def test_a_very_quick_meter_has_as_long() -> None:
     plant = Metered()
     plant.samples(10, period_s=0.1)
-    plant.advance(1.9)
+    plant.advance(3.9)
     assert not plant.errors
+    plant.advance(0.2)
+    assert SILENT in plant.errors
 
 
 def test_before_the_second_sample_a_meter_has_two_minutes() -> None:
@@ -89,7 +91,7 @@ def test_before_the_second_sample_a_meter_has_two_minutes() -> None:
 def test_a_value_that_a_driver_sends_again_is_no_new_one() -> None:
     plant = Metered()
     plant.samples(5)
-    plant.samples(3, new=False, delta_wh=0.0)
+    plant.samples(5, new=False, delta_wh=0.0)
     assert SILENT in plant.errors
     plant.samples(3, new=False, delta_wh=0.0)
     assert SILENT in plant.errors, "nor does it clear the error"
@@ -130,7 +132,7 @@ def test_a_meter_that_runs_backwards_is_as_good_as_silent() -> None:
     plant = Metered()
     plant.samples(5)
     plant.reads(-4000.0)
-    plant.samples(3)
+    plant.samples(4)
     assert SILENT in plant.errors
     plant.tell(ev.CpChanged("A"))
     plant.samples(1)
@@ -195,7 +197,7 @@ def test_a_process_that_stood_still_does_not_take_the_meter_for_silent() -> None
     assert plant.state.charger == "Charging"
 
 
-def test_nor_does_it_wait_for_more_than_a_cycle() -> None:
+def test_nor_does_it_wait_for_more_than_a_second() -> None:
     plant = stood_still()
     plant.advance(1.01)
     assert plant.state.charger == "ChargingPausedEVSE"

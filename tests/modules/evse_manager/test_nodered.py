@@ -133,10 +133,9 @@ def test_a_reading_that_is_no_number_is_not_told_and_ends_nothing(rig: Rig) -> N
         power_W=Power.model_construct(total=nothing),
     )
     rig.evse.nodered.powermeter(broken)
-    rig.evse.nodered.temperature(nothing)
     rig.evse.nodered.max_watt(nothing)
     assert rig.world.mqtt.payloads(nodered_powermeter(1, "totalKw")) == []
-    assert states(rig, "temperature") == states(rig, "max_watt") == []
+    assert states(rig, "max_watt") == []
 
 
 def test_the_buttons_pause_and_resume_whatever_they_send(rig: Rig) -> None:

@@ -1,0 +1,1 @@
+"""The log: where it goes, and how much of it there is."""

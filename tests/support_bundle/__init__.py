@@ -1,0 +1,1 @@
+"""The bundle for whoever is asked to help."""

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import os
 import socket
+import time
 from collections.abc import Iterator, MutableMapping
+from contextlib import contextmanager
 
 from evse_daemon.framework.measures import Measure
 from evse_daemon.metrics import names
@@ -17,7 +19,7 @@ WATCHDOG_USEC = "WATCHDOG_USEC"
 WATCHDOG_PID = "WATCHDOG_PID"
 
 LONGEST_STATUS = 200
-"""Characters of the sentence that ``systemctl status`` shows in one line."""
+"""Characters of the sentence, and of the remark, that ``systemctl status`` shows in one line."""
 
 
 class ServiceManager:
@@ -34,6 +36,8 @@ class ServiceManager:
         self.fed = 0
         """How often it was told that the process works."""
         self._status = ""
+        self._remark = ""
+        self._up = False
         self._socket: socket.socket | None = None
         if address[:1] not in ("/", "@"):
             return
@@ -51,14 +55,37 @@ class ServiceManager:
 
     def ready(self) -> None:
         """The station is up; units ordered after this one may start."""
+        self._up = True
         self._tell("READY=1")
+
+    @contextmanager
+    def reloading(self) -> Iterator[None]:
+        """Meanwhile the configuration is read again; ``systemctl reload`` waits for the end.
+
+        Before the station is up nothing is told: the READY at the end would say that it is.
+        """
+        up = self._up
+        if up:
+            self._tell(f"RELOADING=1\nMONOTONIC_USEC={time.monotonic_ns() // 1000}")
+        try:
+            yield
+        finally:
+            if up and self._up:
+                self._tell("READY=1")
 
     def status(self, sentence: str) -> None:
         """What ``systemctl status`` shows; told when it changes."""
-        sentence = " ".join(sentence.split())[:LONGEST_STATUS]
-        if sentence != self._status:
-            self._status = sentence
-            self._tell(f"STATUS={sentence}")
+        self._show(sentence, self._remark)
+
+    def remark(self, text: str) -> None:
+        """What it shows before that until there is another remark: what somebody has to do something about."""
+        self._show(self._status, text)
+
+    def _show(self, sentence: str, remark: str) -> None:
+        remark, sentence = _short(remark), _short(sentence)
+        if (sentence, remark) != (self._status, self._remark):
+            self._status, self._remark = sentence, remark
+            self._tell(f"STATUS={' '.join(filter(None, (remark, sentence)))}")
 
     def alive(self) -> None:
         """The process works; to be told more often than each ``watchdog_s``."""
@@ -67,6 +94,7 @@ class ServiceManager:
 
     def stopping(self) -> None:
         """The process was told to end, and takes its time."""
+        self._up = False
         self._tell("STOPPING=1")
 
     def measures(self) -> Iterator[Measure]:
@@ -85,6 +113,10 @@ class ServiceManager:
             self._socket.send(message.encode("utf-8", "replace"))
         except OSError:  # its queue is full, or it is gone; nothing here depends on it
             return
+
+
+def _short(text: str) -> str:
+    return " ".join(text.split())[:LONGEST_STATUS]
 
 
 def _watchdog_s(microseconds: str, pid: str) -> float | None:

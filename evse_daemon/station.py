@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterable, Iterator
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -54,6 +55,8 @@ class Station:
         self._unanswered: set[str] = set()
         self._all_answered: Callable[[], None] = lambda: None
         self._ended = False
+        self.begun = asyncio.Event()
+        """The modules have been told to begin."""
 
     def build(self, mqtt: ExternalMqtt) -> None:
         """Constructs, connects and initialises every module.
@@ -106,6 +109,30 @@ class Station:
         """Every module is initialised: they begin."""
         for module_id, module in self.modules.items():
             self._inboxes[module_id].put(module.ready)
+        self.begun.set()
+
+    @property
+    def failed(self) -> list[str]:
+        """The modules that have failed for good."""
+        return [module_id for module_id, inbox in self._inboxes.items() if inbox.closed and not self._ended]
+
+    def reconfigure(self, config: RunConfig, module_ids: Iterable[str]) -> None:
+        """Has modules take over what has changed in their options.
+
+        Args:
+            config: what the station is from now on: as before, but for options that are declared ``read_write``.
+            module_ids: those whose options have changed.
+        """
+        self.config = config
+        for module_id in module_ids:
+            module, entry = self.modules[module_id], config.modules[module_id]
+            context = replace(
+                module.context,
+                options=entry.options,
+                implementation_options=entry.implementation_options,
+                limit_source=config.daemon.external_limits.get(module_id),
+            )
+            self._inboxes[module_id].put(module.reconfigure, context)
 
     def explain(self) -> dict[str, Any]:
         """Why its EVSEs do not charge, or with so little, each for itself (docs/explain.md)."""
@@ -120,11 +147,6 @@ class Station:
             yield names.INBOX_REFUSED.of(inbox.refused, module_id)
             yield names.MODULE_FAILED.of(module_id in failed, module_id)
             yield names.MODULE_EXCEPTIONS.of(self._failures[module_id], module_id)
-
-    @property
-    def failed(self) -> list[str]:
-        """The modules that have failed for good."""
-        return [module_id for module_id, inbox in self._inboxes.items() if inbox.closed and not self._ended]
 
     async def supervise(
         self,

@@ -10,6 +10,7 @@ import signal
 import sys
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +19,15 @@ import structlog
 from evse_daemon import __version__
 from evse_daemon.cli.exit_codes import ExitCode
 from evse_daemon.config import ConfigurationError, RunConfig, load
+from evse_daemon.config.document import Item
+from evse_daemon.config.loading import load_with_lines
 from evse_daemon.config.remembered import remember
 from evse_daemon.event_log import EventLog
 from evse_daemon.framework import log as logging_setup
 from evse_daemon.framework.bus import Tap
 from evse_daemon.framework.clock import RealClock
 from evse_daemon.framework.module import Journal
+from evse_daemon.hangups import Changed, Hangups, Read
 from evse_daemon.home_assistant.discovery import discovery
 from evse_daemon.metrics.start import metrics_of
 from evse_daemon.mqtt.connections import MqttBroker
@@ -47,31 +51,47 @@ log = structlog.get_logger("evse_daemon")
 
 def run(config_path: Path, state_dir: Path | None, environ: Mapping[str, str]) -> int:
     """Runs the station of a configuration file; returns the exit status."""
+    hangups = Hangups()
     try:
         config = load(config_path, environ)
     except ConfigurationError as error:
         print(error, file=sys.stderr)
         return ExitCode.CONFIGURATION
-    folder = state_dir or config.daemon.state_dir or Path("state")
+    folder = _folder(config, state_dir)
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         print(f"transactions cannot be stored in {folder}: {error}", file=sys.stderr)
         return ExitCode.FAILED
-    config = replace(config, daemon=config.daemon.model_copy(update={"state_dir": folder}))
+    config = _with_state_in(config, state_dir)
     writer = logging_setup.configure(config.daemon.log_level, config.daemon.log_format)
+
+    def read_again() -> tuple[RunConfig, Item]:
+        wanted, document = load_with_lines(config_path, environ)
+        return _with_state_in(wanted, state_dir), document
+
     try:
         with locked(folder):
             remember(config_path, folder)
-            return asyncio.run(_run(config, folder))
+            return asyncio.run(_run(config, folder, hangups, read_again))
     except FolderTaken as error:
         print(error, file=sys.stderr)
         return ExitCode.STATION_ONLINE
     finally:
+        hangups.detach()
         writer.close()
 
 
-async def _run(config: RunConfig, state_dir: Path) -> int:
+def _folder(config: RunConfig, state_dir: Path | None) -> Path:
+    return state_dir or config.daemon.state_dir or Path("state")
+
+
+def _with_state_in(config: RunConfig, state_dir: Path | None) -> RunConfig:
+    daemon = config.daemon.model_copy(update={"state_dir": _folder(config, state_dir)})
+    return replace(config, daemon=daemon)
+
+
+async def _run(config: RunConfig, state_dir: Path, hangups: Hangups, read_again: Read) -> int:
     for warning in config.warnings:
         log.warning(warning.message, where=f"{config.file}:{warning.line}")
     today = RealClock().utc().date()
@@ -85,7 +105,9 @@ async def _run(config: RunConfig, state_dir: Path) -> int:
     limits = Limits(config.daemon.history_days, config.daemon.history_mb << 20)
     journal = SqliteJournal(state_dir / "journal.db", asyncio.get_running_loop(), limits)
     try:
-        return await run_station(config, config.broker(), journal, taps=lambda _: [EventLog()])
+        return await run_station(
+            config, config.broker(), journal, taps=lambda _: [EventLog()], reload=(hangups, read_again)
+        )
     finally:
         journal.close()
 
@@ -98,6 +120,7 @@ async def run_station(
     speed: float = 1.0,
     taps: Callable[[Station], list[Tap]] | None = None,
     started: Callable[[], Awaitable[Any]] | None = None,
+    reload: tuple[Hangups, Read] | None = None,
 ) -> int:
     """Runs a station on a broker until SIGTERM or SIGINT; returns the exit status.
 
@@ -110,6 +133,7 @@ async def run_station(
         speed: control seconds in each real second.
         taps: further observers of the bus.
         started: called when the station is ready.
+        reload: what asks for the configuration to be read again, and what reads it.
     """
     until, at_once = asyncio.Event(), asyncio.Event()
     service = ServiceManager(os.environ)
@@ -122,6 +146,8 @@ async def run_station(
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, told_to_end)
+    if reload is not None:
+        reload[0].attach(loop, told_to_end)
     station = Station(config, RealClock(speed), journal, loop.call_soon)
     topics = Topics(config.settings.mqtt_everest_prefix, config.settings.mqtt_external_prefix)
     gateway = Gateway(station.bus, topics, config.daemon.mqtt_dialect, MqttBroker(broker, topics.name))
@@ -164,13 +190,16 @@ async def run_station(
         gc.collect()
         gc.freeze()
         gc.enable()
-        watching = [loop.create_task(supervised(station, service, config.daemon.ready_within_s))]
+        beside = [loop.create_task(supervised(station, service, config.daemon.ready_within_s))]
         if metrics is not None:
-            watching.append(loop.create_task(metrics.run()))
+            beside.append(loop.create_task(metrics.run()))
+        if reload is not None:
+            changed = None if standalone is None else standalone.reconfigured
+            beside.append(loop.create_task(_reload_when_asked(station, service, *reload, until, changed)))
         try:
             await station.supervise(until, at_once, begins)
         finally:
-            for task in watching:
+            for task in beside:
                 task.cancel()
     finally:
         station.make_safe()
@@ -179,3 +208,19 @@ async def run_station(
         service.close()
     log.info("ended; the outputs are safe")
     return ExitCode.OK
+
+
+async def _reload_when_asked(
+    station: Station,
+    service: ServiceManager,
+    hangups: Hangups,
+    read: Read,
+    ends: asyncio.Event,
+    changed: Changed | None,
+) -> None:
+    await hangups.asked()
+    # Most runs need none of this.
+    from evse_daemon.reload import Reloads, settled
+
+    reloads = Reloads(station, service, partial(settled, Path(station.config.file), read), changed)
+    await reloads.run(hangups, ends)

@@ -31,6 +31,11 @@ def load(path: Path | str, environ: Mapping[str, str]) -> RunConfig:
     Raises:
         ConfigurationError: with every problem that was found.
     """
+    return load_with_lines(path, environ)[0]
+
+
+def load_with_lines(path: Path | str, environ: Mapping[str, str]) -> tuple[RunConfig, Item]:
+    """As ``load``, with the document that says on which line each value stands."""
     report = Report(str(path))
     return _run_config(_text(path, report), environ, report, Path(path).absolute().parent)
 
@@ -80,10 +85,12 @@ def load_text(text: str, environ: Mapping[str, str] | None = None, file: str = "
     Raises:
         ConfigurationError: with every problem that was found.
     """
-    return _run_config(text, environ or {}, Report(file), None)
+    return _run_config(text, environ or {}, Report(file), None)[0]
 
 
-def _run_config(text: str, environ: Mapping[str, str], report: Report, folder: Path | None) -> RunConfig:
+def _run_config(
+    text: str, environ: Mapping[str, str], report: Report, folder: Path | None
+) -> tuple[RunConfig, Item]:
     document = parse(text, report)
     if document is None:
         raise ConfigurationError(report.problems)
@@ -124,7 +131,7 @@ def _run_config(text: str, environ: Mapping[str, str], report: Report, folder: P
     warn_of_metrics_host(daemon, daemon_item, report)
     if report.problems:
         raise ConfigurationError(report.problems)
-    return RunConfig(report.file, settings, daemon, modules, tuple(report.warnings))
+    return RunConfig(report.file, settings, daemon, modules, tuple(report.warnings)), document
 
 
 def _modules_dir(settings: Settings, folder: Path | None) -> Path | None:

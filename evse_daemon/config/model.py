@@ -11,7 +11,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInf
 from evse_daemon.config.problems import Problem
 from evse_daemon.framework.errors import Mapping
 from evse_daemon.framework.limit_source import LimitSource
-from evse_daemon.framework.module import Module, ModuleOptions, unsupported
+from evse_daemon.framework.module import Module, ModuleOptions, read_write, unsupported
 from evse_daemon.mqtt.settings import BrokerSettings, TlsSettings
 from evse_daemon.types.base import MAX_STRING_LENGTH, Integer
 
@@ -111,9 +111,9 @@ class DaemonSettings(_Block):
     ``ConfigurationRequest`` in 2026.10."""
     standalone_deadline_s: float = Field(2.0, ge=0.5, le=60)
     """How long a standalone module with the board of an EVSE may be silent before charging stops."""
-    ready_within_s: float = Field(10.0, ge=0, le=300)
+    ready_within_s: float = read_write(10.0, ge=0, le=300)
     """How long systemd is let wait for EVSEs whose boards have not answered; the daemon counts as started then."""
-    external_limits: dict[str, LimitSource] = {}
+    external_limits: dict[str, LimitSource] = read_write({})
     """By the id of an EnergyNode, what is expected of whoever sets limits there."""
     metrics: MetricsSettings | None = None
     """None: off."""
@@ -125,7 +125,7 @@ class DaemonSettings(_Block):
     """How long transactions that are over are kept in the journal."""
     history_mb: Integer = Field(100, ge=10, le=100_000)
     """Mebibytes that the journal may take; the oldest transactions that are over go first."""
-    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    log_level: Literal["debug", "info", "warning", "error"] = read_write("info")
     log_format: Literal["auto", "console", "json", "journal"] = "auto"
     """``auto``: fields for systemd's journal where stderr leads there, else lines for people."""
 

@@ -171,7 +171,7 @@ def _changed(config: RunConfig, folder: Path, here: Running) -> Iterator[Finding
         yield warning(
             f"configuration {config.file}",
             "the daemon was started with another one: this file was changed since",
-            "systemctl restart evse-daemon, when no car charges",
+            "systemctl reload evse-daemon takes over what it can, and says what needs a restart",
         )
 
 

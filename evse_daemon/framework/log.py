@@ -31,6 +31,19 @@ Format = Literal["auto", "console", "json", "journal"]
 """``auto``: fields for systemd's journal where stderr leads there, else lines for people."""
 
 
+class _Logger(structlog.make_filtering_bound_logger(logging.DEBUG)):  # type: ignore[misc]  # made at run time
+    """Every logger of the process: one class, so that another level reaches those that exist already."""
+
+
+def set_level(level: str) -> None:
+    """Tells from now on what is of this level or above."""
+    threshold = logging.getLevelNamesMapping()[level.upper()]
+    for name, method in vars(structlog.make_filtering_bound_logger(threshold)).items():
+        if not name.startswith("__"):
+            setattr(_Logger, name, method)
+    logging.getLogger().setLevel(max(threshold, logging.WARNING))
+
+
 class Writer(ABC, Generic[L]):
     """Puts lines out from a thread of its own; ``write`` never waits."""
 
@@ -192,7 +205,6 @@ def configure(
         journal: the socket of systemd's journal.
     """
     out = stream or sys.stderr
-    threshold = logging.getLevelNamesMapping()[level.upper()]
     processors: list[Any] = [structlog.processors.add_log_level, _module_last]
     writer: Writer[Any]
     there = Path(journal).exists()
@@ -212,13 +224,13 @@ def configure(
         processors += _json() if format_ == "json" else [_console(out)]
     structlog.configure(
         processors=processors,
-        wrapper_class=structlog.make_filtering_bound_logger(threshold),
+        wrapper_class=_Logger,
         logger_factory=lambda *_: _QueueLogger(writer),
         cache_logger_on_first_use=False,
     )
     root = logging.getLogger()
     root.handlers[:] = [_LibraryHandler()]
-    root.setLevel(max(threshold, logging.WARNING))
+    set_level(level)
     return writer
 
 

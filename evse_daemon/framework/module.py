@@ -57,6 +57,21 @@ def unsupported(default: Any, **constraints: Any) -> Any:
     return Field(default, json_schema_extra={"unsupported": True}, **constraints)
 
 
+def read_write(default: Any = ..., **constraints: Any) -> Any:
+    """An option that may be changed while the module runs (EVerest's ``mutability: ReadWrite``).
+
+    Its class takes it over in ``Module.reconfigure``. Every other option needs a restart.
+    """
+    return Field(default, json_schema_extra={"mutability": "ReadWrite"}, **constraints)
+
+
+def is_read_write(model: type[BaseModel], name: str) -> bool:
+    """Whether an option was declared so."""
+    field_info = model.model_fields.get(name)
+    extra = None if field_info is None else field_info.json_schema_extra
+    return isinstance(extra, dict) and extra.get("mutability") == "ReadWrite"
+
+
 @dataclass(frozen=True, slots=True)
 class Message:
     """A message from an MQTT client outside the module tree."""
@@ -258,6 +273,15 @@ class Module:
 
     def ready(self) -> None:
         """Every module of the station is initialised: begin."""
+
+    def reconfigure(self, context: Context) -> None:
+        """Options that are declared ``read_write`` have changed while the module runs: take all of them over.
+
+        Args:
+            context: as the present one, but for such options and ``limit_source``. They were validated as at the
+                start; nothing may be left half taken over by an exception.
+        """
+        self.context = context
 
     def explain(self) -> dict[str, Any] | None:
         """Why this module charges no car, or with so little (docs/explain.md); None: that is not its business."""

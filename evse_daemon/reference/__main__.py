@@ -11,6 +11,7 @@ from evse_daemon.reference import (
     config_schema,
     manifests,
     metrics_page,
+    reload_page,
     topics_page,
     troubleshoot_page,
 )
@@ -26,6 +27,7 @@ def documents() -> dict[str, str]:
         "asyncapi.yaml": asyncapi.render(),
         "metrics.md": metrics_page.render(),
         "troubleshoot.md": troubleshoot_page.render(),
+        "reload.md": reload_page.render(),
         "state-diagrams.md": state_diagram.render(),
         "config.schema.json": config_schema.render(),
         **{f"manifests/{name}.yaml": manifests.render(cls) for name, cls in classes().items()},

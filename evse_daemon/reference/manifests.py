@@ -9,7 +9,7 @@ import yaml
 from pydantic import TypeAdapter
 
 from evse_daemon.everest_api.module import EverestApiModule
-from evse_daemon.framework.module import Module, ModuleOptions
+from evse_daemon.framework.module import Module, ModuleOptions, is_read_write
 from evse_daemon.reference.declared import attribute_texts, class_text, first_sentence
 from evse_daemon.reference.external_topics import EXTERNAL
 from evse_daemon.reference.schemas import Schema, Schemas
@@ -80,6 +80,8 @@ def _option(
     found: dict[str, Any] = {"description": text or name.replace("_", " "), "type": schema["type"]}
     if not field.is_required():
         found["default"] = field.default
+    if is_read_write(options, name):
+        found["mutability"] = "ReadWrite"
     if "exclusiveMinimum" in schema and schema["type"] == "integer":
         found["minimum"] = schema["exclusiveMinimum"] + 1
     return found | {key: schema[key] for key in _KEYS if key in schema}

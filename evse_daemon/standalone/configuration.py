@@ -85,7 +85,7 @@ class Configuration:
                 if parameter is None:
                     continue
                 try:
-                    self.store(Change(identifier, _parsed(parameter, text), text, at_run_time=False))
+                    self.store(Change(identifier, parsed(parameter, text), text, at_run_time=False))
                 except ValueError:
                     continue
 
@@ -111,10 +111,10 @@ class Configuration:
                 f"Config parameter {name} not found in module {module_id}",
             )
         if not self._modules[module_id].config.standalone:
-            reason = f"{module_id} runs inside of evse-daemon: change {name} in its configuration file"
+            reason = f"{module_id} runs inside of evse-daemon: change {name} in its configuration file, and reload that"
             return self._rejected(reason, "Ok", reason)
         try:
-            changed = _parsed(parameter, text)
+            changed = parsed(parameter, text)
         except ValueError as error:
             return self._rejected(str(error), "Ok", str(error))
         at_run_time = parameter.mutability == "ReadWrite" and self._generation.runtime_set
@@ -145,7 +145,7 @@ def _denied(origin: str, identifier: Identifier) -> str:
     return f"Access to config item denied: {origin} cannot access {identifier.module_id}"
 
 
-def _parsed(parameter: Parameter, text: str) -> Parameter:
+def parsed(parameter: Parameter, text: str) -> Parameter:
     """A parameter with a new value; raises ValueError."""
     value = _value_of(parameter.datatype, text)
     if value is None:

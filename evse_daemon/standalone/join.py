@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Awaitable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 import structlog
@@ -22,10 +22,17 @@ from evse_daemon.mqtt.gateway import Gateway
 from evse_daemon.mqtt.settings import BrokerSettings
 from evse_daemon.mqtt.unreachable import BrokerUnreachable
 from evse_daemon.standalone.asking import Answers, ask
-from evse_daemon.standalone.config_messages import GENERATIONS, Generation, GenerationName
+from evse_daemon.standalone.config_messages import (
+    GENERATIONS,
+    Generation,
+    GenerationName,
+    read_set_request,
+    was_set,
+)
 from evse_daemon.standalone.joined import joined_config
 from evse_daemon.standalone.membership import Callers, Membership, MemberTopics, News
 from evse_daemon.standalone.remote_module import RemoteModule
+from evse_daemon.standalone.run_time_options import outcome
 from evse_daemon.station import Station
 from evse_daemon.store import StoreError
 
@@ -141,6 +148,7 @@ class Taking:
     ) -> None:
         self._part = part
         self._station = station
+        self._generation = answers.generation
         # The rest of the station may be an evse-daemon too: its calls are not echoes of ours.
         station.bus.call_ids = CallIds(topics.status)
         self._news: asyncio.Queue[News] = asyncio.Queue()
@@ -149,7 +157,13 @@ class Taking:
         station.build(self._gateway.external)
         remote = {name: each for name, each in station.modules.items() if isinstance(each, RemoteModule)}
         self._membership = Membership(
-            topics, part.module_ids, remote, station.bus, self._news.put_nowait, self._tell_ready
+            topics,
+            part.module_ids,
+            remote,
+            station.bus,
+            self._news.put_nowait,
+            self._tell_ready,
+            self._set_option if answers.generation.runtime_set else None,
         )
         self._gateway.attach(self._membership)
         for (module_id, _), implementation in station.bus.implementations.items():
@@ -210,6 +224,20 @@ class Taking:
             elif safe and not reason:
                 log.info("the station is there again")
             safe = bool(reason)
+
+    def _set_option(self, module_id: str, payload: bytes) -> bytes:
+        """The answer to a manager that changes an option of one of our modules; raises MessageError."""
+        station = self._station
+        request = read_set_request(self._generation, payload)
+        status, reason, entry = outcome(
+            station.config.modules[module_id], request, begun=station.begun.is_set()
+        )
+        if entry is not None:
+            modules = {**station.config.modules, module_id: entry}
+            station.reconfigure(replace(station.config, modules=modules), [module_id])
+        name = request.identifier.parameter
+        log.info("the manager changes an option", module=module_id, option=name, status=status, reason=reason)
+        return was_set(self._generation, status, reason, "Ok", reason)
 
     def _tell_ready(self) -> None:
         for module_id in self._part.module_ids:

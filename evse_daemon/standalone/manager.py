@@ -6,7 +6,7 @@ they say to their peers on the bus. A module that starts anew is configured anew
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -149,6 +149,12 @@ class StandaloneModules(Exchange):
             member.module.context.inbox.put(member.module.ready)
         self._release()
         self._clock.call_at(self._clock.now_s() + START_S, self._begin_without)
+
+    def reconfigured(self, config: RunConfig, module_ids: Iterable[str]) -> None:
+        """Modules of this process have taken over other options: whoever asks is told those."""
+        for module_id in module_ids:
+            entry = config.modules[module_id]
+            self._described[module_id] = definitions.Described(entry, definitions.parameters_of(entry))
 
     def _begin_without(self) -> None:
         """Some are missing still: what can go without them goes on."""

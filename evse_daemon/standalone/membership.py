@@ -14,6 +14,8 @@ from evse_daemon.framework.bus import Bus
 from evse_daemon.framework.errors import Error
 from evse_daemon.mqtt.calls_in import UnanswerableError, read_call
 from evse_daemon.mqtt.client import Inbound
+from evse_daemon.mqtt.dialects import Delivery
+from evse_daemon.mqtt.outbox import Rank, already
 from evse_daemon.mqtt.topics import Topics, TreeTopic
 from evse_daemon.standalone.config_messages import read
 from evse_daemon.standalone.exchange import QOS, Exchange
@@ -25,6 +27,8 @@ LINK_S = 2.0
 KERNEL_S = 5.0
 """How long a kernel that commands our hardware may publish nothing."""
 
+
+_SPOKEN = Delivery(QOS)
 
 MAX_NAMES = 1000
 """Modules that are kept in mind; anybody can take a name on a broker."""
@@ -71,6 +75,7 @@ class Membership(Exchange):
         bus: of our modules.
         tell: called with what the manager says.
         tell_ready: tells the manager that our modules are ready.
+        set_option: what to answer where the manager changes an option of a module; None: it does not do that.
     """
 
     def __init__(
@@ -81,12 +86,15 @@ class Membership(Exchange):
         bus: Bus,
         tell: Callable[[News], None],
         tell_ready: Callable[[], None],
+        set_option: Callable[[str, bytes], bytes] | None = None,
     ) -> None:
         super().__init__(topics, modules)
         self._own = own
         self._bus = bus
         self._tell = tell
         self._tell_ready = tell_ready
+        self._set_option = set_option
+        self._set_topics = {} if set_option is None else {topics.set_request(name): name for name in own}
         self._waits = True
         """For GlobalReady."""
         self._told = False
@@ -116,6 +124,7 @@ class Membership(Exchange):
         topics = [self._topics.ready, self._topics.shutdown, self._topics.definition("module_names")]
         topics += [self._topics.commands_of(module_id) for module_id in self._own]
         topics += [topic for module_id in self._modules for topic in self._topics.said_by(module_id)[:3]]
+        topics += self._set_topics
         return [*((topic, QOS) for topic in topics), (self._topics.energy_requests, 0)]
 
     def leftovers(self) -> tuple[str, ...]:
@@ -146,6 +155,11 @@ class Membership(Exchange):
         if message.topic == self._topics.shutdown:
             if not message.retain:
                 self._tell(News.SHUTDOWN)
+            return True
+        if self._set_option is not None and (module_id := self._set_topics.get(message.topic)) is not None:
+            if not message.retain:
+                answer = already(self._set_option(module_id, message.payload))
+                self._sender.event(self._topics.set_response(module_id), answer, _SPOKEN, Rank.KEEP)
             return True
         if message.topic == self._topics.definition("module_names"):
             # What was there when we subscribed belongs to the start that we are part of.

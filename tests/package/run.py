@@ -29,6 +29,14 @@ MIRROR = "http://deb.debian.org/debian"
 LOWER = "0.0.1~lower"
 """The version that is upgraded from: the same tree."""
 
+OLDER = "0.0.2~older"
+"""A version whose Auth has an option that the present one does not have."""
+
+GONE = "option_of_an_older_version"
+
+MOST_EXPOSED = 20
+"""Tenths of systemd-analyze's points, as in test_units.py."""
+
 BROKER = ("mosquitto", "mosquitto-clients")
 """What the charging session needs besides the package."""
 
@@ -44,6 +52,8 @@ case "$*" in
     *is-active*|*is-enabled*) exit 3 ;;
 esac
 """
+
+UNITS = ("evse-daemon.service", "evse-daemon@left.service")
 
 LASTING = (
     "proc",
@@ -108,6 +118,7 @@ def prove(folder: Path, arguments: argparse.Namespace, figures: dict[str, object
     figures["package_bytes"] = deb.stat().st_size
     figures["installed_kB"] = int(field(deb, "Installed-Size"))
     lower = with_version(deb, LOWER, folder)
+    older = with_version(deb, OLDER, folder, older_auth)
     root = folder / "root"
     step("clean Debian", figures, lambda: clean_debian(root, deb, arguments))
     chroot = Chroot(root)
@@ -132,21 +143,15 @@ def prove(folder: Path, arguments: argparse.Namespace, figures: dict[str, object
     shutil.copy(root / "usr/share/doc/evse-daemon/examples/config-can.yaml", config.with_name("left.yaml"))
     said = step("upgrade", figures, lambda: chroot.install(deb))
     expect(config.read_text("utf-8") == mine, "an upgrade keeps the configuration")
-    for unit in ("evse-daemon.service", "evse-daemon@left.service"):
+    for unit in UNITS:
         expect(
             f"try-restart {unit}" in chroot.asked(), f"an upgrade restarts {unit} if it runs", chroot.asked()
         )
     figures |= {"second_start_s": session(chroot)["cold_start_s"]}
 
-    config.write_text(mine.replace("connection_timeout", "connection_timeuot"), "utf-8")
-    (root / CALLS).write_text("")
-    said = chroot.install(lower)
-    expect("connection_timeuot" in said, "what the new version does not accept is named", said)
-    expect("apt-get install evse-daemon=" in said, "it says how to go back", said)
-    asked = chroot.asked()
-    expect("try-restart evse-daemon.service" not in asked, "what runs is not stopped for it", asked)
-    expect("try-restart evse-daemon@left.service" in asked, "the other station is upgraded", asked)
-    config.write_text(mine, "utf-8")
+    step("refused upgrade", figures, lambda: refused(chroot, older, deb, mine))
+    if shutil.which("systemd-analyze"):
+        figures["exposure"] = [exposure(root, unit) for unit in UNITS]
 
     step("remove", figures, lambda: chroot.run("dpkg", "--remove", "evse-daemon"))
     expect("stop evse-daemon.service evse-daemon@*.service" in chroot.asked(), "all stations are stopped")
@@ -157,6 +162,45 @@ def prove(folder: Path, arguments: argparse.Namespace, figures: dict[str, object
     left = sorted(files(root) ^ before)
     expect(not left, "purge leaves the system as it was", "\n".join(left[:20]))
     expect("evse-daemon" not in (root / "etc/passwd").read_text(), "the user is gone")
+
+
+def older_auth(tree: Path) -> None:
+    file = tree / "usr/lib/evse-daemon/evse_daemon/modules/auth/module.py"
+    text = file.read_text("utf-8")
+    known = "        connection_timeout: int"
+    expect(text.count(known) == 1, "the older version can be made")
+    file.write_text(text.replace(known, f"        {GONE}: int = 0\n{known}"), "utf-8")
+
+
+def refused(chroot: Chroot, older: Path, deb: Path, mine: str) -> None:
+    """A charger of an older version charges, and an upgrade does not accept its configuration."""
+    config = chroot.root / CONFIG
+    chroot.install(older)
+    theirs = mine.replace("      connection_timeout", f"      {GONE}: 1\n      connection_timeout")
+    config.write_text(theirs, "utf-8")
+    line = next(number for number, text in enumerate(theirs.splitlines(), 1) if GONE in text)
+    expect("OK: " in chroot.run("evse-daemon", "check-config", f"/{CONFIG}"), "the older version accepts it")
+    (chroot.root / CALLS).write_text("")
+    shutil.copy(deb, chroot.root / "var/tmp/new.deb")
+    said = str(session(chroot, "/var/tmp/new.deb")["upgrade"])
+    (chroot.root / "var/tmp/new.deb").unlink()
+    expect(f"/{CONFIG}:{line}: unknown option '{GONE}'" in said, "what is not accepted is named", said)
+    expect(f"apt-get install evse-daemon={OLDER}" in said, "it says how to go back", said)
+    asked = chroot.asked()
+    expect("try-restart evse-daemon.service" not in asked, "what runs is not stopped for it", asked)
+    expect("try-restart evse-daemon@left.service" in asked, "the other station is upgraded", asked)
+    expect(config.read_text("utf-8") == theirs, "the configuration is left as it is")
+    chroot.install(older)
+    expect("OK: " in chroot.run("evse-daemon", "check-config", f"/{CONFIG}"), "going back works")
+    config.write_text(mine, "utf-8")
+
+
+def exposure(root: Path, unit: str) -> float:
+    """The points of systemd-analyze for an installed unit, 10 at most; fails above MOST_EXPOSED."""
+    said = command(
+        "systemd-analyze", "security", "--offline=true", f"--root={root}", f"--threshold={MOST_EXPOSED}", unit
+    )
+    return float(re.findall(r"([\d.]+) [A-Z]+", said.splitlines()[-1])[-1])
 
 
 def step(name: str, figures: dict[str, object], action: Callable[[], T]) -> T:
@@ -213,13 +257,16 @@ def field(deb: Path, name: str) -> str:
     return command("dpkg-deb", "--field", deb, name).strip()
 
 
-def with_version(deb: Path, version: str, folder: Path) -> Path:
-    """The same package under another version."""
-    tree, made = folder / "lower", folder / f"evse-daemon_{version}.deb"
+def with_version(
+    deb: Path, version: str, folder: Path, patch: Callable[[Path], None] = lambda _: None
+) -> Path:
+    """The same package under another version, changed by ``patch``, which gets the unpacked tree."""
+    tree, made = folder / version, folder / f"evse-daemon_{version}.deb"
     command("dpkg-deb", "--raw-extract", deb, tree)
     control = tree / "DEBIAN" / "control"
     text = re.sub(r"(?m)^Version: .*$", f"Version: {version}", control.read_text("utf-8"))
     control.write_text(text, "utf-8")
+    patch(tree)
     command("dpkg-deb", "-Zgzip", "-z1", "--root-owner-group", "--build", tree, made)
     return made
 
@@ -280,10 +327,10 @@ class Chroot:
         return [path, "LC_ALL=C.UTF-8", "DEBIAN_FRONTEND=noninteractive", "HOME=/root"]
 
 
-def session(chroot: Chroot) -> dict[str, object]:
+def session(chroot: Chroot, *upgrade: str) -> dict[str, object]:
     """A charging session of the installed daemon, as its unit starts it; see session.py."""
     shutil.copy(HERE / "session.py", chroot.root / "var/tmp/session.py")
-    said = chroot.run("python3", "/var/tmp/session.py")
+    said = chroot.run("python3", "/var/tmp/session.py", *upgrade)
     found: dict[str, object] = json.loads(said.splitlines()[-1])
     return found
 

@@ -1,6 +1,7 @@
 """Runs inside the chroot: a broker, the installed daemon as its unit starts it, and one charging session.
 
 It needs nothing but Python's standard library and Mosquitto's programs; its last line is a JSON object of figures.
+A package as its argument is installed while the car charges: the session goes on until the daemon is told to end.
 """
 
 from __future__ import annotations
@@ -21,7 +22,8 @@ SOCKET = "/run/evse-test/mqtt.sock"
 STATE = "/var/lib/evse-daemon"
 USER = "evse-daemon"
 START_S, SESSION_S, END_S = 60.0, 90.0, 20.0
-SCRIPT = "sleep 1;iec_wait_pwr_ready;sleep 1;draw_power_regulated 16,3;sleep 5;unplug"
+STAYS_S = 1000 if sys.argv[1:] else 5
+SCRIPT = f"sleep 1;iec_wait_pwr_ready;sleep 1;draw_power_regulated 16,3;sleep {STAYS_S};unplug"
 CARSIM = "everest_external/nodered/1/carsim/cmd/execute_charging_session"
 EVENTS = "everest/modules/evse_manager/impl/evse/var/session_event"
 WHOLE = ("SessionStarted", "TransactionStarted", "ChargingStarted", "TransactionFinished", "SessionFinished")
@@ -85,7 +87,11 @@ def charge(folder: Path) -> dict[str, object]:
         ready_s = time.monotonic() - began_s
         pss_kB = pss(daemon.pid)
         subprocess.run(["mosquitto_pub", "--unix", SOCKET, "-t", CARSIM, "-m", SCRIPT], check=True)
-        until(lambda: '"SessionFinished"' in (folder / "events").read_text(), SESSION_S, log_of(folder))
+        upgrade: dict[str, str] = {}
+        if sys.argv[1:]:
+            upgrade = installed(folder, sys.argv[1])
+        else:
+            until(lambda: '"SessionFinished"' in (folder / "events").read_text(), SESSION_S, log_of(folder))
         daemon.send_signal(signal.SIGTERM)
         status = daemon.wait(END_S)
     except subprocess.TimeoutExpired as error:
@@ -96,7 +102,16 @@ def charge(folder: Path) -> dict[str, object]:
     events = (folder / "events").read_text()
     if status or any(f'"{event}"' not in events for event in WHOLE):
         raise SystemExit(f"exit status {status}; events:\n{events}\nlog:\n{log_of(folder)}")
-    return {"cold_start_s": round(ready_s, 2), "pss_kB": pss_kB}
+    return {"cold_start_s": round(ready_s, 2), "pss_kB": pss_kB, **upgrade}
+
+
+def installed(folder: Path, package: str) -> dict[str, str]:
+    """Installs a package while a car charges; what was said."""
+    until(lambda: '"ChargingStarted"' in (folder / "events").read_text(), SESSION_S, log_of(folder))
+    done = subprocess.run(["dpkg", "--install", package], capture_output=True, text=True, check=True)
+    if '"TransactionFinished"' in (folder / "events").read_text():
+        sys.exit(f"the upgrade has ended the session\n{log_of(folder)}")
+    return {"upgrade": done.stdout + done.stderr}
 
 
 def pss(pid: int) -> int:

@@ -59,7 +59,9 @@ def test_they_differ_in_the_name_of_the_station_alone() -> None:
 @each_unit
 def test_it_calls_commands_that_there_are(unit: Path) -> None:
     found = settings(unit)
-    for line in (*found["ExecStart"], *found["ExecStopPost"]):
+    check, tell = found["ExecReload"]
+    assert tell == '/bin/sh -c "kill -HUP $MAINPID"'
+    for line in (*found["ExecStart"], check, *found["ExecStopPost"]):
         program, *arguments = shlex.split(line.lstrip("-"))
         assert program == "/usr/bin/evse-daemon"
         parser().parse_args(arguments)

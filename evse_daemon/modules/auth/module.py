@@ -16,6 +16,7 @@ from evse_daemon.framework.module import (
     Provides,
     RequiresMany,
     RequiresOptional,
+    read_write,
 )
 from evse_daemon.framework.rate_limit import RateLimitedLog
 from evse_daemon.framework.redact import redacted
@@ -56,14 +57,14 @@ class Auth(Module):
     """Runs the decisions of handler.py on the bus."""
 
     class Options(ModuleOptions):
-        selection_algorithm: Literal["FindFirst", "PlugEvents", "PlugEventsLIFO"] = "FindFirst"
-        connection_timeout: int
+        selection_algorithm: Literal["FindFirst", "PlugEvents", "PlugEventsLIFO"] = read_write("FindFirst")
+        connection_timeout: int = read_write()
         """Seconds from a token to the plug, and from the plug to a token."""
-        master_pass_group_id: str = ""
-        prioritize_authorization_over_stopping_transaction: bool = True
+        master_pass_group_id: str = read_write("")
+        prioritize_authorization_over_stopping_transaction: bool = read_write(True)
         ignore_connector_faults: bool = False
-        plug_in_timeout_enabled: bool = False
-        stop_transaction_on_reswipe: bool = True
+        plug_in_timeout_enabled: bool = read_write(False)
+        stop_transaction_on_reswipe: bool = read_write(True)
 
     main = Provides(AuthInterface)
     reservation = Provides(ReservationInterface)
@@ -86,14 +87,8 @@ class Auth(Module):
         self._tokens_log = RateLimitedLog(self.log, period_s=TOKEN_PERIOD_S, now=self.clock.now_s)
 
     def init(self) -> None:
-        options = self.options
         settings = Settings(
-            connection_timeout_s=options.connection_timeout,
-            selection=options.selection_algorithm,
-            master_pass_group_id=options.master_pass_group_id,
-            prioritize_authorization=options.prioritize_authorization_over_stopping_transaction,
-            stop_on_reswipe=options.stop_transaction_on_reswipe,
-            plug_in_timeout_enabled=options.plug_in_timeout_enabled,
+            **_settings(self.options),
             validators=len(self.token_validator),
             validation_timeout_s=AuthTokenValidator.validate_token.timeout_s,
             keeps_reservations=self.kvs is not None,
@@ -111,6 +106,16 @@ class Auth(Module):
             validator.subscribe(AuthTokenValidator.validate_result_update, self._on_result_update)
         for index, client in enumerate(self.evse_manager):
             self._follow(index, client)
+
+    def reconfigure(self, context: Context) -> None:
+        """What has changed counts from the next card or plug on; what commands have set stays as it is."""
+        super().reconfigure(context)
+        before, options = self.options, context.options
+        assert isinstance(options, Auth.Options)
+        self.options = options
+        old = _settings(before)
+        changed = {name: value for name, value in _settings(options).items() if value != old[name]}
+        self._on(events.SettingsChanged(replace(self._state.settings, **changed)))
 
     def _follow(self, index: int, client: Client[EvseManager]) -> None:
         def session_event(event: SessionEvent) -> None:
@@ -365,6 +370,18 @@ class Auth(Module):
     def _time_passed(self) -> None:
         self._timer_at_s = None
         self._on(events.TimePassed())
+
+
+def _settings(options: Auth.Options) -> dict[str, Any]:
+    """Those settings that are options."""
+    return {
+        "connection_timeout_s": options.connection_timeout,
+        "selection": options.selection_algorithm,
+        "master_pass_group_id": options.master_pass_group_id,
+        "prioritize_authorization": options.prioritize_authorization_over_stopping_transaction,
+        "stop_on_reswipe": options.stop_transaction_on_reswipe,
+        "plug_in_timeout_enabled": options.plug_in_timeout_enabled,
+    }
 
 
 def _shown(token: ProvidedIdToken) -> str:

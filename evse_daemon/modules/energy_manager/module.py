@@ -8,7 +8,7 @@ from typing import Annotated
 from pydantic import Field
 
 from evse_daemon.framework.clock import Timer
-from evse_daemon.framework.module import Context, Module, ModuleOptions, Provides, Requires
+from evse_daemon.framework.module import Context, Module, ModuleOptions, Provides, Requires, read_write
 from evse_daemon.framework.rate_limit import RateLimitedLog
 from evse_daemon.interfaces.energy import Energy
 from evse_daemon.interfaces.energy_manager import EnergyManager as EnergyManagerInterface
@@ -35,29 +35,29 @@ class EnergyManager(Module):
     """Enforces limits once in each interval, and at once when the tree asks for that or has changed."""
 
     class Options(ModuleOptions):
-        nominal_ac_voltage: Annotated[float, Field(gt=0)] = 230.0
+        nominal_ac_voltage: Annotated[float, Field(gt=0)] = read_write(230.0)
         """Between a phase and neutral, in V; by it watt and ampere are converted."""
         update_interval: Annotated[int, Field(ge=1)] = 1
         """Seconds; limits are valid for ten of it."""
-        schedule_interval_duration: Annotated[int, Field(ge=1)] = 60
+        schedule_interval_duration: Annotated[int, Field(ge=1, le=10_080)] = read_write(60)
         """Minutes"""
-        schedule_total_duration: Annotated[int, Field(ge=1)] = 1
+        schedule_total_duration: Annotated[int, Field(ge=1, le=8_784)] = read_write(1)
         """Hours"""
-        slice_ampere: Annotated[float, Field(gt=0)] = 0.5
+        slice_ampere: Annotated[float, Field(gt=0)] = read_write(0.5)
         """Without effect: shares are exactly even, as with the smallest slice."""
-        slice_watt: Annotated[float, Field(gt=0)] = 500
+        slice_watt: Annotated[float, Field(gt=0)] = read_write(500)
         """Without effect, as slice_ampere."""
-        debug: bool = False
+        debug: bool = read_write(False)
         """Tell the limits of each round in the log."""
-        switch_3ph1ph_while_charging_mode: Mode = "Never"
+        switch_3ph1ph_while_charging_mode: Mode = read_write("Never")
         """Whether power limits switch phases: Never, from three to one (Oneway), or Both ways."""
-        switch_3ph1ph_max_nr_of_switches_per_session: Annotated[int, Field(ge=0)] = 0
+        switch_3ph1ph_max_nr_of_switches_per_session: Annotated[int, Field(ge=0)] = read_write(0)
         """0 is no limit."""
-        switch_3ph1ph_switch_limit_stickyness: Stickiness = "DontChange"
+        switch_3ph1ph_switch_limit_stickyness: Stickiness = read_write("DontChange")
         """On how many phases it stays when the limit of switches is reached."""
-        switch_3ph1ph_power_hysteresis_W: Annotated[int, Field(ge=0)] = 200
+        switch_3ph1ph_power_hysteresis_W: Annotated[int, Field(ge=0)] = read_write(200)
         """So much more than three phases need at least has to be there before they are used again."""
-        switch_3ph1ph_time_hysteresis_s: Annotated[int, Field(ge=0)] = 600
+        switch_3ph1ph_time_hysteresis_s: Annotated[int, Field(ge=0)] = read_write(600)
         """For so long it has to be there; to one phase it goes at once."""
 
     main = Provides(EnergyManagerInterface)
@@ -66,6 +66,17 @@ class EnergyManager(Module):
     def __init__(self, context: Context) -> None:
         super().__init__(context)
         self._seldom = RateLimitedLog(self.log, now=self.clock.now_s)
+        self._take(context)
+        self._tree: EnergyFlowRequest | None = None
+        self._tree_at_s = 0.0
+        self._served: EnergyFlowRequest | None = None
+        """The tree of the last round."""
+        self._plan = Plan()
+        self._problems: tuple[Problem, ...] = ()
+        self._timer: Timer | None = None
+        self._round_at_s = -APART_S
+
+    def _take(self, context: Context) -> None:
         options = context.options
         assert isinstance(options, EnergyManager.Options)
         self._debug = options.debug
@@ -85,14 +96,13 @@ class EnergyManager(Module):
             dt.timedelta(hours=options.schedule_total_duration),
             VALID_INTERVALS * options.update_interval,
         )
-        self._tree: EnergyFlowRequest | None = None
-        self._tree_at_s = 0.0
-        self._served: EnergyFlowRequest | None = None
-        """The tree of the last round."""
-        self._plan = Plan()
-        self._problems: tuple[Problem, ...] = ()
-        self._timer: Timer | None = None
-        self._round_at_s = -APART_S
+
+    def reconfigure(self, context: Context) -> None:
+        """The next round goes by the new options, and is now."""
+        super().reconfigure(context)
+        self._take(context)
+        self._served = None
+        self._round()
 
     def init(self) -> None:
         self.energy_trunk.subscribe(Energy.energy_flow_request, self._on_request)

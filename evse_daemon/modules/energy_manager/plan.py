@@ -216,7 +216,8 @@ def _forecast(
     begin = _floor(now, horizon.interval)
     end = begin + horizon.total
     regular = {
-        begin + step * horizon.interval for step in range(1, max(1, horizon.total // horizon.interval))
+        begin + step * horizon.interval
+        for step in range(1, min(MAX_SLOTS + 2, horizon.total // horizon.interval))
     }
     coming = {moment for moment in changes(root) if now < moment}
     changing = {moment for moment in coming if moment < end}

@@ -17,6 +17,7 @@ from evse_daemon.framework.module import (
     Provides,
     RequiresMany,
     RequiresOptional,
+    read_write,
 )
 from evse_daemon.framework.rate_limit import RateLimitedLog
 from evse_daemon.interfaces.energy import Energy
@@ -40,12 +41,12 @@ WATCH_S = 1.0
 
 class EnergyNode(Module):
     class Options(ModuleOptions):
-        fuse_limit_A: Annotated[float, Field(ge=0)]
+        fuse_limit_A: Annotated[float, Field(ge=0)] = read_write()
         """Per phase; limits from outside apply beside it."""
-        phase_count: Annotated[int, Field(ge=0, le=3)] = 3
-        nominal_voltage_V: Annotated[float, Field(ge=1, le=1000)] = 230.0
+        phase_count: Annotated[int, Field(ge=0, le=3)] = read_write(3)
+        nominal_voltage_V: Annotated[float, Field(ge=1, le=1000)] = read_write(230.0)
         """Between a phase and neutral."""
-        enhance_external_schedule: bool = False
+        enhance_external_schedule: bool = read_write(False)
         """A power limit from outside gives a current limit, too, where there is none."""
 
     energy_grid = Provides(Energy)
@@ -57,15 +58,7 @@ class EnergyNode(Module):
     def __init__(self, context: Context) -> None:
         super().__init__(context)
         self._seldom = RateLimitedLog(self.log, now=self.clock.now_s)
-        options = context.options
-        assert isinstance(options, EnergyNode.Options)
-        self._fuse = Fuse(
-            context.module_id,
-            options.fuse_limit_A,
-            options.phase_count,
-            options.nominal_voltage_V,
-            options.enhance_external_schedule,
-        )
+        self._fuse = _fuse(context)
         self._received: external.Received | None = None
         self._silent = external.is_silent(context.limit_source, None, 0.0)
         self._prices = EnergyPriceSchedule(schedule_import=[], schedule_export=[])
@@ -91,6 +84,17 @@ class EnergyNode(Module):
         self._publish()
         self._tell()
         self.every(WATCH_S, self._watch)
+
+    def reconfigure(self, context: Context) -> None:
+        """A lower fuse counts at once; a higher one when the energy manager has made room for it."""
+        fuse = _fuse(context)
+        super().reconfigure(context)
+        if fuse != self._fuse:
+            self._fuse = fuse
+            self.external_limits.publish(ExternalEnergyLimits.capabilities, fuse.capabilities)
+        self._silent = external.is_silent(context.limit_source, self._received, self.clock.now_s())
+        self._renew()
+        self._tell()
 
     def _heard(self, index: int, request: EnergyFlowRequest) -> None:
         if self._children.hear(index, request, self.clock.now_s()):
@@ -190,3 +194,15 @@ class EnergyNode(Module):
             plain.schedule_setpoints,
         )
         return self._schedules
+
+
+def _fuse(context: Context) -> Fuse:
+    options = context.options
+    assert isinstance(options, EnergyNode.Options)
+    return Fuse(
+        context.module_id,
+        options.fuse_limit_A,
+        options.phase_count,
+        options.nominal_voltage_V,
+        options.enhance_external_schedule,
+    )

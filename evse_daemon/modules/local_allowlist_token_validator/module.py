@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from evse_daemon.framework.devices import Device, InputFile
-from evse_daemon.framework.module import Context, Module, ModuleOptions, Provides
+from evse_daemon.framework.module import Context, Module, ModuleOptions, Provides, read_write
 from evse_daemon.framework.rate_limit import RateLimitedLog
 from evse_daemon.interfaces.auth_token_validator import AuthTokenValidator
 from evse_daemon.modules.local_allowlist_token_validator.allowlist import Allowlist, parse
@@ -31,7 +31,7 @@ class LocalAllowlistTokenValidator(Module):
     """Accepts the tokens of a file, which is read again when it changes. Without a usable file no token is accepted."""
 
     class Options(ModuleOptions):
-        allowlist_file: str = "/mnt/user_data/etc/allowlist_rfid.txt"
+        allowlist_file: str = read_write("/mnt/user_data/etc/allowlist_rfid.txt")
         """One token a line, and the EVSEs that it may use (docs/allowlist.md)."""
 
         def devices(self) -> Iterable[Device]:
@@ -52,6 +52,13 @@ class LocalAllowlistTokenValidator(Module):
 
     def ready(self) -> None:
         """What is wrong with the file is said at the start, not when a driver stands before the charger."""
+        self._current()
+
+    def reconfigure(self, context: Context) -> None:
+        """Another file counts from the next token on."""
+        super().reconfigure(context)
+        assert isinstance(context.options, LocalAllowlistTokenValidator.Options)
+        self._path, self._signature = Path(context.options.allowlist_file), None
         self._current()
 
     def _validate_token(self, provided_token: ProvidedIdToken) -> ValidationResult:

@@ -3,7 +3,7 @@
 Never what is still needed: every record of a transaction that is open, or whose end was perhaps not told. Of the others
 meter values go after METER_DAYS and transactions after ``days``; where the file is larger than ``most_bytes``
 nevertheless, the oldest go first, meter values before transactions. The newest KEPT transactions of each EVSE stay in
-any case: the clock of a charger may be wrong by years.
+any case: the clock of a charger may be wrong by years. What a wrong clock has written goes with what is old after it.
 
 The pages that become free are used again, so the file does not grow any more; it is not made smaller, which would
 mean to write all of it anew.

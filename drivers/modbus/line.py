@@ -176,9 +176,10 @@ class Line:
         self._failures += 1
         self._retry_s = self._now_s() + RECONNECT_S
         self._why_closed = reason
-        if reason != self._told:
+        if reason != self._told and self._limited_log.warning(
+            reason, "the line is not there", line=str(self.place), reason=reason
+        ):
             self._told = reason
-            self._limited_log.warning(reason, "the line is not there", line=str(self.place), reason=reason)
         return reason
 
     def _note(self, request: Request, outcome: Outcome) -> None:

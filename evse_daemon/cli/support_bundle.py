@@ -31,7 +31,6 @@ LEARN_S = 20.0
 def support_bundle(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:
     """Collects, writes, and says what is missing; returns the exit status."""
     structlog.configure(logger_factory=structlog.ReturnLoggerFactory())
-    os.umask(0o077)
     now = dt.datetime.now(dt.UTC)
     name = f"evse-daemon-support-{now:%Y%m%dT%H%M%SZ}"
     redactor = Redactor(secrets.token_bytes(16))

@@ -45,29 +45,29 @@ class RateLimitedLog:
         self._burst, self._burst_at_s = float(BURST), now()
         self._others = 0
 
-    def info(self, key: Hashable, event: str, **fields: Any) -> None:
-        """What happens, and may happen as often as somebody likes."""
-        self.write("info", key, event, **fields)
+    def info(self, key: Hashable, event: str, **fields: Any) -> bool:
+        """What happens, and may happen as often as somebody likes; False where it was left out."""
+        return self.write("info", key, event, **fields)
 
-    def warning(self, key: Hashable, event: str, **fields: Any) -> None:
-        """Something outside is wrong; it changes nothing."""
-        self.write("warning", key, event, **fields)
+    def warning(self, key: Hashable, event: str, **fields: Any) -> bool:
+        """Something outside is wrong; it changes nothing. False where it was left out."""
+        return self.write("warning", key, event, **fields)
 
-    def error(self, key: Hashable, event: str, **fields: Any) -> None:
-        """Something of ours is wrong."""
-        self.write("error", key, event, **fields)
+    def error(self, key: Hashable, event: str, **fields: Any) -> bool:
+        """Something of ours is wrong; False where it was left out."""
+        return self.write("error", key, event, **fields)
 
-    def write(self, level: str, key: Hashable, event: str, **fields: Any) -> None:
-        """A line of a level of structlog's."""
+    def write(self, level: str, key: Hashable, event: str, **fields: Any) -> bool:
+        """A line of a level of structlog's; False where it was left out."""
         now_s = self._now()
         kind = self._kinds.pop(key, None)
         if kind is not None and now_s < kind.next_s:
             self._keep(key, kind._replace(left_out=kind.left_out + 1))
-            return
+            return False
         left_out = 0 if kind is None else kind.left_out
         if not self._may_write(now_s):
             self._others += 1 + left_out
-            return
+            return False
         period_s = self._period_s
         if kind is not None and now_s < kind.next_s + kind.period_s:
             period_s = min(2 * kind.period_s, max(LONGEST_PERIOD_S, self._period_s))
@@ -77,6 +77,7 @@ class RateLimitedLog:
         if self._others:
             fields["others"], self._others = self._others, 0
         getattr(self._log, level)(event, **fields)
+        return True
 
     def _may_write(self, now_s: float) -> bool:
         self._burst = min(BURST, self._burst + (now_s - self._burst_at_s) / self._period_s)

@@ -165,9 +165,10 @@ class MqttConnection:
                     await self._connect()
                 except _FAILURES as exc:
                     text = self.settings.explain(exc)
-                    if text != told:
+                    if text != told and self._seldom.warning(
+                        text, "MQTT broker not reached, trying on", reason=text
+                    ):
                         told = text
-                        self._seldom.warning(text, "MQTT broker not reached, trying on", reason=text)
                 except Exception as exc:  # noqa: BLE001 - whatever it is, the next attempt may succeed
                     self._seldom.error(("attempt", type(exc)), "MQTT connection attempt failed", exc_info=exc)
                 else:

@@ -3,7 +3,7 @@
 Never what is still needed: every record of a transaction that is open, or whose end was perhaps not told. Of the others
 meter values go after METER_DAYS and transactions after ``days``; where the file is larger than ``most_bytes``
 nevertheless, the oldest go first, meter values before transactions. The newest KEPT transactions of each EVSE stay in
-any case: the clock of a charger may be wrong by years.
+any case: the clock of a charger may be wrong by years. What a wrong clock has written goes with what is old after it.
 
 The pages that become free are used again, so the file does not grow any more; it is not made smaller, which would
 mean to write all of it anew.
@@ -33,7 +33,7 @@ FIRST_S, PAUSE_S, PERIOD_S = 60.0, 1.0, 6 * 3600.0
 """Seconds from the start to the first round, between the steps of a round, and from its end to the next."""
 
 EARLIEST = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
-"""A clock that says less is wrong (cli/run.py, RELEASED): nothing is too old by it."""
+"""A time before it is of a clock that was wrong (cli/run.py, RELEASED)."""
 
 FLOOR = (
     "SELECT sequence FROM record INDEXED BY record_of_session WHERE evse = ? AND kind = ?"
@@ -103,9 +103,8 @@ class Sweep:
         floors: dict[str, int | None] = {}
         for evse in evses:
             floors[evse] = floor = self._floor(evse)
-            if now >= EARLIEST:
-                yield from self._too_old(evse, None, now - dt.timedelta(self._limits.days), floor)
-                yield from self._too_old(evse, METER_VALUE, now - dt.timedelta(METER_DAYS), None)
+            yield from self._too_old(evse, None, now - dt.timedelta(self._limits.days), floor)
+            yield from self._too_old(evse, METER_VALUE, now - dt.timedelta(METER_DAYS), None)
             yield
         yield from self._too_much(METER_VALUE, dict.fromkeys(evses))
         yield from self._too_much(None, floors)

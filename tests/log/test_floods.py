@@ -189,3 +189,46 @@ def test_an_hour_without_a_broker(lines: Lines, monkeypatch: pytest.MonkeyPatch)
     asyncio.run(scenario())
     assert attempts[0] > 3000
     assert 3 <= len(lines) <= 40, told(lines)
+
+
+def test_an_outage_that_follows_another_at_once_is_told_too(
+    lines: Lines, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = [1000.0]
+    told_s: list[float] = []
+    ended = asyncio.Event()
+    connection: MqttConnection
+
+    async def sleep(seconds: float) -> None:
+        now[0] += seconds
+
+    async def connect() -> None:
+        told_s.extend([now[0]] * (len(lines) - len(told_s)))
+        if now[0] > 1060:
+            ended.set()
+            await asyncio.Event().wait()
+        if not 1002 < now[0] < 1003:
+            raise OSError(111, "refused")
+        connection._lost.clear()
+        asyncio.get_running_loop().call_soon(connection._lost.set)
+
+    async def scenario() -> None:
+        nonlocal connection
+        connection = MqttConnection("commands", "c", BrokerSettings(), clean=True)
+        connection._seldom = RateLimitedLog(client_module._log, now=lambda: now[0])
+        monkeypatch.setattr(connection, "_connect", connect)
+        monkeypatch.setattr(asyncio, "sleep", sleep)
+        connection._lost.set()
+        task = asyncio.create_task(connection._keep_connected())
+        await asyncio.wait_for(ended.wait(), 60)
+        task.cancel()
+
+    asyncio.run(scenario())
+    failed = [
+        moment
+        for line, moment in zip(lines, told_s, strict=True)
+        if line["event"] == "MQTT broker not reached, trying on"
+    ]
+    assert failed[0] < 1002
+    assert 1010 < failed[1] < 1013
+    assert len(failed) == 2

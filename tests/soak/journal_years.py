@@ -114,7 +114,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python3 -m tests.soak.journal_years", description=__doc__)
     parser.add_argument("--years", type=int, default=10)
     parser.add_argument("--sessions", type=int, default=20, help="a day (default: 20)")
-    parser.add_argument("--meter-values", type=int, default=60, help="of each session (default: 60)")
+    parser.add_argument("--meter-values", type=int, default=6, help="of each session (default: 6)")
     arguments = parser.parse_args(argv)
     with tempfile.TemporaryDirectory() as folder:
         years = Years(

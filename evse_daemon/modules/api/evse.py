@@ -243,7 +243,7 @@ class EvseApi:
         sink.call(ExternalEnergyLimits.set_external_limits, wanted).then(None, self._limit_refused)
 
     def _limit_refused(self, error: CallError) -> None:
-        self._seldom.error("limit", "a limit was not taken", evse=self.evse, reason=error.message)
+        self._seldom.error("limit", "a limit was not taken", evse_manager=self.evse, reason=error.message)
 
     def _delay(self) -> Client[UkRandomDelay]:
         if self._random_delay is None:

@@ -11,6 +11,7 @@ from typing import Any
 
 import structlog
 
+from evse_daemon import metric_names as names
 from evse_daemon.config.model import RunConfig
 from evse_daemon.explanation import explanation
 from evse_daemon.framework.bus import Bus, Inbox, InboxOverflowError
@@ -18,7 +19,6 @@ from evse_daemon.framework.calls import CallError, CallIds
 from evse_daemon.framework.clock import Clock
 from evse_daemon.framework.measures import Measure
 from evse_daemon.framework.module import Context, ExternalMqtt, Journal, Module
-from evse_daemon.metrics import names
 
 READY = "ready"
 

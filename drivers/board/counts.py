@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from evse_daemon import metric_names as names
 from evse_daemon.framework.measures import Measure
-from evse_daemon.metrics import names
 
 
 @dataclass(slots=True)

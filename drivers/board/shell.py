@@ -22,11 +22,11 @@ from drivers.board.messages import (
 )
 from drivers.board.switch_off import OFF, SwitchesOff
 from drivers.link.link import CountsDamage, Link, MeasuredLink
+from evse_daemon import metric_names as names
 from evse_daemon.framework.clock import Timer
 from evse_daemon.framework.measures import Measure
 from evse_daemon.framework.module import FAILURES, Context, Module
 from evse_daemon.framework.rate_limit import RateLimitedLog
-from evse_daemon.metrics import names
 
 
 class BoardShell(Module):

@@ -20,10 +20,10 @@ from typing import Any
 
 from drivers.link.can_errors import BUS_OFF, BUS_OFF_REASON, ErrorPeriod, describe
 from drivers.link.can_wire import CanFrame, CanListener
+from evse_daemon import metric_names as names
 from evse_daemon.framework.devices import CanInterface, Device, SerialDevice
 from evse_daemon.framework.measures import Measure
 from evse_daemon.framework.rate_limit import RateLimitedLog
-from evse_daemon.metrics import names
 from evse_daemon.mqtt.backoff import Backoff
 
 try:

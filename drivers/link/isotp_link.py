@@ -18,9 +18,9 @@ from typing import Any
 from drivers.link.can_bus import CanFilter
 from drivers.link.can_wire import CanFrame, CanListener, CanWire
 from drivers.link.link import LinkListener, MeasuredLink
+from evse_daemon import metric_names as names
 from evse_daemon.framework.measures import Measure
 from evse_daemon.framework.rate_limit import RateLimitedLog
-from evse_daemon.metrics import names
 
 try:
     import isotp

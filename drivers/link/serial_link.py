@@ -25,9 +25,9 @@ except ImportError as error:
 
 from drivers.link.framing import FrameDecoder, Reason, encode_frame
 from drivers.link.link import LinkListener
+from evse_daemon import metric_names as names
 from evse_daemon.framework.measures import Measure
 from evse_daemon.framework.rate_limit import RateLimitedLog
-from evse_daemon.metrics import names
 from evse_daemon.mqtt.backoff import Backoff
 
 MAX_WAITING = 1024

@@ -14,9 +14,9 @@ from typing import Any
 from drivers.modbus.client import ClientMaker, MissingLibraryError, ModbusClient, Place, SerialPort
 from drivers.modbus.requests import NoLine, Outcome, Refusal, Request, Silence
 from drivers.modbus.turns import Job, Turns
+from evse_daemon import metric_names as names
 from evse_daemon.framework.measures import Measure
 from evse_daemon.framework.rate_limit import RateLimitedLog
-from evse_daemon.metrics import names
 
 RECONNECT_S = 1.0
 """From one attempt to open the line to the next; meanwhile requests fail at once."""

@@ -6,9 +6,9 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from evse_daemon.cli.exit_codes import ExitCode
+from evse_daemon.access_list import access_list
 from evse_daemon.config import ConfigurationError, load
-from evse_daemon.mqtt.access_list import access_list
+from evse_daemon.exit_codes import ExitCode
 
 
 def broker_acl(path: Path, environ: Mapping[str, str]) -> int:

@@ -13,8 +13,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from evse_daemon.cli.broker_options import Place, place
-from evse_daemon.cli.exit_codes import ExitCode
 from evse_daemon.config.problems import ConfigurationError
+from evse_daemon.exit_codes import ExitCode
 from evse_daemon.framework import log as logging_setup
 from evse_daemon.framework.interface import ArgumentError, Command
 from evse_daemon.mqtt.client import Inbound, MqttConnection

@@ -10,10 +10,10 @@ from json import dumps
 from pathlib import Path
 from typing import Any
 
-from evse_daemon.cli.exit_codes import ExitCode
 from evse_daemon.config import ConfigurationError, Problem, RunConfig, load
 from evse_daemon.config.problems import render
 from evse_daemon.config.shared_broker import shared_topics
+from evse_daemon.exit_codes import ExitCode
 
 
 def run_all(paths: Sequence[Path], json: bool = False) -> int:

@@ -16,7 +16,6 @@ from pathlib import Path
 
 import structlog
 
-from evse_daemon.cli.exit_codes import ExitCode
 from evse_daemon.cli.run import RELEASED
 from evse_daemon.config import ConfigurationError, RunConfig, load
 from evse_daemon.doctor.account import Account, Looked, account
@@ -26,6 +25,7 @@ from evse_daemon.doctor.machine import Machine
 from evse_daemon.doctor.state import OF_UNITS
 from evse_daemon.doctor.station import checks_of, questions_of
 from evse_daemon.doctor.system import look_at_system
+from evse_daemon.exit_codes import ExitCode
 
 ETC = Path("/etc/evse-daemon")
 DEFAULT = ETC / "config.yaml"

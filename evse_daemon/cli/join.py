@@ -11,8 +11,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from evse_daemon.cli.broker_options import place
-from evse_daemon.cli.exit_codes import ExitCode
 from evse_daemon.config.problems import ConfigurationError
+from evse_daemon.exit_codes import ExitCode
 from evse_daemon.framework import log as logging_setup
 from evse_daemon.mqtt.unreachable import BrokerUnreachable
 from evse_daemon.standalone.join import Member, Part

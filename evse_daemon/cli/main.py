@@ -13,7 +13,7 @@ from pathlib import Path
 from evse_daemon import __version__
 from evse_daemon.cli import setup_commands, sim, tree_commands
 from evse_daemon.cli.broker_options import add_broker_options
-from evse_daemon.cli.exit_codes import ExitCode
+from evse_daemon.exit_codes import ExitCode
 
 EXAMPLES = """\
 examples:

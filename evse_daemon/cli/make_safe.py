@@ -17,11 +17,11 @@ from typing import Any
 
 import structlog
 
-from evse_daemon.cli.exit_codes import ExitCode
 from evse_daemon.config import ConfigurationError, Problem, RunConfig
 from evse_daemon.config.loading import load_modules
 from evse_daemon.config.model import DaemonSettings, ModuleConfig, Settings
 from evse_daemon.config.remembered import remembered
+from evse_daemon.exit_codes import ExitCode
 from evse_daemon.framework.bus import Inbox
 from evse_daemon.framework.clock import RealClock
 from evse_daemon.framework.module import Message

@@ -18,10 +18,10 @@ from pathlib import Path
 from typing import BinaryIO
 
 from evse_daemon.cli.broker_options import Place, place
-from evse_daemon.cli.exit_codes import ExitCode
 from evse_daemon.cli.message_filter import MessageFilter, filter_of
 from evse_daemon.cli.recording import COMMENT, MAX_LINE_BYTES, Line, read_line
 from evse_daemon.config.problems import ConfigurationError
+from evse_daemon.exit_codes import ExitCode
 from evse_daemon.framework import log as logging_setup
 from evse_daemon.mqtt.client import MqttConnection
 from evse_daemon.mqtt.decoded import decode

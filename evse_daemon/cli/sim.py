@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from evse_daemon.cli import sim_meter
-from evse_daemon.cli.exit_codes import ExitCode
+from evse_daemon.exit_codes import ExitCode
 
 if TYPE_CHECKING:
     # As in tree_commands.

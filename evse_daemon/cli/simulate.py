@@ -10,12 +10,11 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from evse_daemon.cli.broker_options import BROKER_VARIABLES, environment_of
-from evse_daemon.cli.exit_codes import ExitCode
 from evse_daemon.cli.live_view import LiveView
-from evse_daemon.cli.run import run_station
 from evse_daemon.cli.wire import WireRefusedError, over_wire
 from evse_daemon.config import ConfigurationError, RunConfig, load
 from evse_daemon.config.environment import EXTERNAL_PREFIX
+from evse_daemon.exit_codes import ExitCode
 from evse_daemon.framework import log as logging_setup
 from evse_daemon.framework.bus import Tap
 from evse_daemon.mqtt.find_broker import FoundBroker, find_broker
@@ -23,6 +22,7 @@ from evse_daemon.mqtt.presence import live_station
 from evse_daemon.mqtt.settings import BrokerSettings
 from evse_daemon.mqtt.topics import Topics, carsim_command, service_command
 from evse_daemon.mqtt.unreachable import BrokerUnreachable
+from evse_daemon.process.run_station import run_station
 from evse_daemon.station import Station
 from evse_daemon.store import MemoryJournal
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import structlog
 
 from evse_daemon import __version__
-from evse_daemon.cli.exit_codes import ExitCode
+from evse_daemon.exit_codes import ExitCode
 from evse_daemon.support_bundle import archive
 from evse_daemon.support_bundle.collecting import Outcome, Part, collect
 from evse_daemon.support_bundle.machine import Machine

@@ -19,11 +19,11 @@ from collections.abc import Callable, Mapping
 from typing import TextIO
 
 from evse_daemon.cli.broker_options import Place, place
-from evse_daemon.cli.exit_codes import ExitCode
 from evse_daemon.cli.message_filter import MessageFilter, filter_of
 from evse_daemon.cli.message_view import as_json, as_text
 from evse_daemon.cli.recording import COMMENT, write_line
 from evse_daemon.config.problems import ConfigurationError
+from evse_daemon.exit_codes import ExitCode
 from evse_daemon.framework import log as logging_setup
 from evse_daemon.mqtt.client import Inbound, MqttConnection
 from evse_daemon.mqtt.decoded import decode

@@ -12,8 +12,8 @@ import statistics
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 
-from evse_daemon.cli.exit_codes import ExitCode
 from evse_daemon.doctor.findings import Finding, ok, problem, warning
+from evse_daemon.exit_codes import ExitCode
 from evse_daemon.mqtt.client import Inbound, MqttConnection
 from evse_daemon.mqtt.settings import BrokerSettings
 from evse_daemon.mqtt.topics import Topics

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from evse_daemon.cli.exit_codes import ExitCode
+from evse_daemon.exit_codes import ExitCode
 
 WITHIN_S = 2.0
 """How long a check may take."""

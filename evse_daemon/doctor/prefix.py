@@ -6,15 +6,15 @@ import asyncio
 from collections.abc import AsyncIterator, Collection, Iterator
 from typing import NamedTuple
 
-from evse_daemon.cli.exit_codes import ExitCode
 from evse_daemon.doctor.broker import in_steps, quick
 from evse_daemon.doctor.findings import Finding, ok, problem, warning
-from evse_daemon.holders import Holder
+from evse_daemon.exit_codes import ExitCode
 from evse_daemon.mqtt.link import Inbound
 from evse_daemon.mqtt.probe import visitor
 from evse_daemon.mqtt.settings import BrokerSettings
 from evse_daemon.mqtt.topics import Topics
 from evse_daemon.mqtt.unreachable import BrokerUnreachable
+from evse_daemon.store.holders import Holder
 
 LISTEN_S = 1.1
 """Modules of a charger that runs say something each second."""

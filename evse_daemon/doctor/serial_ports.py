@@ -12,7 +12,7 @@ from pathlib import Path
 from evse_daemon.doctor.account import Account, Rights, unknown
 from evse_daemon.doctor.findings import Finding, ok, problem, warning
 from evse_daemon.doctor.machine import Machine
-from evse_daemon.holders import holders, running
+from evse_daemon.store.holders import holders, running
 
 READ_WRITE = os.R_OK | os.W_OK
 

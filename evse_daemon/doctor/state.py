@@ -14,8 +14,8 @@ from pathlib import Path
 from evse_daemon.doctor.account import Account, Question, Rights, unknown
 from evse_daemon.doctor.findings import Finding, ok, problem, warning
 from evse_daemon.doctor.machine import Machine
-from evse_daemon.holders import holders
 from evse_daemon.store.database import migrations
+from evse_daemon.store.holders import holders
 from evse_daemon.store.journal import FILE_NAME
 
 OF_UNITS = Path("/var/lib/evse-daemon")

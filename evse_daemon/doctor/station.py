@@ -31,8 +31,8 @@ from evse_daemon.framework.devices import (
     SerialDevice,
     TcpServer,
 )
-from evse_daemon.holders import Holder, holders, running
 from evse_daemon.mqtt.topics import Topics
+from evse_daemon.store.holders import Holder, holders, running
 
 CONNECT_S = 1.5
 DAEMON = frozenset({"evse-daemon"})

@@ -1,6 +1,6 @@
 """What is measured, as Prometheus has it: a metric is declared once, its values are asked for when somebody looks.
 
-All declarations are in evse_daemon/metrics/names.py. Who has something to tell has a method ``measures``, which gives
+All declarations are in evse_daemon/metric_names.py. Who has something to tell has a method ``measures``, which gives
 the values of now; it is called in the event loop, at each scrape, and only where metrics are on.
 """
 

@@ -288,7 +288,7 @@ class Module:
         return None
 
     def measures(self) -> Iterable[Measure]:
-        """What it tells a scrape (docs/metrics.md), by evse_daemon/metrics/names.py; called where metrics are on."""
+        """What it tells a scrape (docs/metrics.md), by evse_daemon/metric_names.py; called where metrics are on."""
         return ()
 
     def end(self, done: Callable[[], None]) -> None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, get_args
 
+from evse_daemon import metric_names as names
 from evse_daemon.framework.bus import Bus, Implementation
 from evse_daemon.framework.calls import Call, CallError
 from evse_daemon.framework.errors import Error
@@ -15,7 +16,6 @@ from evse_daemon.framework.interface import Var
 from evse_daemon.framework.measures import Measure
 from evse_daemon.interfaces.auth import Auth
 from evse_daemon.interfaces.evse_manager import EvseManager
-from evse_daemon.metrics import names
 from evse_daemon.modules.api.session_info import SessionInfo, after_event, after_reading
 from evse_daemon.types.authorization import TokenValidationStatus, TokenValidationStatusMessage
 from evse_daemon.types.evse_board_support import Telemetry

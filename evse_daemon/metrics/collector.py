@@ -19,9 +19,9 @@ from prometheus_client.core import Metric as Family
 from prometheus_client.exposition import choose_encoder
 
 from evse_daemon import __version__
+from evse_daemon import metric_names as names
 from evse_daemon.framework.measures import Measure, Measured, Metric
 from evse_daemon.framework.rate_limit import RateLimitedLog
-from evse_daemon.metrics import names
 from evse_daemon.metrics.bus_tap import BusTap
 from evse_daemon.metrics.loop_lag import LoopLag
 from evse_daemon.metrics.process import Process

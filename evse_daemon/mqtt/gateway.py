@@ -26,12 +26,12 @@ from typing import Any, Protocol
 
 import structlog
 
+from evse_daemon import metric_names as names
 from evse_daemon.framework.bus import Bus, Implementation
 from evse_daemon.framework.calls import Call, CallError
 from evse_daemon.framework.errors import Error
 from evse_daemon.framework.interface import Kind, Var
 from evse_daemon.framework.measures import Measure
-from evse_daemon.metrics import names
 from evse_daemon.mqtt.client import BrokerUnreachable, Inbound, Will
 from evse_daemon.mqtt.connections import Broker, Connection
 from evse_daemon.mqtt.dialects import DIALECTS, Delivery, DialectName, Documented, to_json

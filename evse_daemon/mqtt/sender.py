@@ -7,9 +7,9 @@ from collections.abc import Awaitable, Callable, Iterator
 
 import structlog
 
+from evse_daemon import metric_names as names
 from evse_daemon.framework.measures import Measure
 from evse_daemon.framework.rate_limit import RateLimitedLog
-from evse_daemon.metrics import names
 from evse_daemon.mqtt.client import Undelivered
 from evse_daemon.mqtt.connections import Publisher
 from evse_daemon.mqtt.dialects import Delivery

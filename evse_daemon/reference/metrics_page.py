@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from evse_daemon.framework.measures import Metric
-from evse_daemon.metrics.names import GROUPS
+from evse_daemon.metric_names import GROUPS
 
-MADE = "<!-- Made by python -m evse_daemon.reference from evse_daemon/metrics/names.py and evse_daemon/reference/metrics.md. -->"
+MADE = "<!-- Made by python -m evse_daemon.reference from evse_daemon/metric_names.py and evse_daemon/reference/metrics.md. -->"
 
 HEAD = Path(__file__).with_name("metrics.md")
 """What no declaration says."""

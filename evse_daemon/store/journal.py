@@ -16,9 +16,9 @@ from typing import Any
 
 import structlog
 
+from evse_daemon import metric_names as names
 from evse_daemon.framework.measures import Measure
 from evse_daemon.framework.rate_limit import RateLimitedLog
-from evse_daemon.metrics import names
 from evse_daemon.store import retention
 from evse_daemon.store.database import open_for_reading, open_for_writing, primary_code
 from evse_daemon.store.record import (

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import structlog
 
-from evse_daemon.holders import holders
+from evse_daemon.store.holders import holders
 
 WAIT_S = 0.5
 """How long a holder is given that is about to end."""

@@ -2,28 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal, Protocol, assert_never
 
 from simulators.yeti_firmware import codec
-from simulators.yeti_firmware.messages import FromHost, ToHost
+from simulators.yeti_firmware.heard import STRANGE, Heard
+from simulators.yeti_firmware.messages import ToHost
 
 Name = Literal["yeti", "tida010939", "phyverso"]
-
-
-@dataclass(frozen=True, slots=True)
-class Heard:
-    """What a message of the host means."""
-
-    command: FromHost | None = None
-    """For the firmware."""
-    answers: tuple[bytes, ...] = ()
-    """What the board says to it at once."""
-    understood: bool = True
-
-
-NOTHING = Heard()
-STRANGE = Heard(understood=False)
 
 
 class Dialect(Protocol):
@@ -53,11 +38,11 @@ def make(name: Name) -> Dialect:
         case "yeti":
             return Yeti()
         case "tida010939":
-            from simulators.yeti_firmware.tida010939 import Tida010939  # noqa: PLC0415 - it is built on this
+            from simulators.yeti_firmware.tida010939 import Tida010939  # noqa: PLC0415 - only where it is wanted
 
             return Tida010939()
         case "phyverso":
-            from simulators.yeti_firmware.phyverso import PhyVerso  # noqa: PLC0415 - as above
+            from simulators.yeti_firmware.phyverso import PhyVerso  # noqa: PLC0415 - only where it is wanted
 
             return PhyVerso()
     assert_never(name)

@@ -14,7 +14,7 @@ except ImportError as error:
     raise ImportError("the board's messages need protobuf: pip install 'evse-daemon[serial]'") from error
 
 from drivers.phy_verso_bsp import phyverso_pb2 as words
-from simulators.yeti_firmware.dialects import NOTHING, STRANGE, Heard
+from simulators.yeti_firmware.heard import NOTHING, STRANGE, Heard
 from simulators.yeti_firmware.messages import (
     AllowPowerOn,
     BoardAlive,

@@ -23,11 +23,11 @@ from unittest import mock
 import psutil
 import yaml
 
-from evse_daemon.cli.run import run_station
 from evse_daemon.config import load_text
 from evse_daemon.framework import log as logging_setup
 from evse_daemon.modules.energy_manager import module as energy_manager
 from evse_daemon.mqtt.settings import BrokerSettings
+from evse_daemon.process.run_station import run_station
 from evse_daemon.station import Station
 from evse_daemon.store import SqliteJournal
 from tests.bench.board import BenchBoard

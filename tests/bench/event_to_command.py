@@ -14,8 +14,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from evse_daemon.cli.run import run_station
 from evse_daemon.config import RunConfig, load
+from evse_daemon.process.run_station import run_station
 from evse_daemon.station import Station
 from evse_daemon.store import SqliteJournal
 from tests.bench.board import BenchBoard

@@ -12,16 +12,16 @@ from pathlib import Path
 
 import pytest
 
-from evse_daemon.cli.exit_codes import ExitCode
 from evse_daemon.doctor import broker as broker_check
 from evse_daemon.doctor import certificates, prefix
 from evse_daemon.doctor.broker import look_at_broker
 from evse_daemon.doctor.certificates import look_at_certificates
 from evse_daemon.doctor.machine import Machine
 from evse_daemon.doctor.prefix import Running, look_at_prefix
-from evse_daemon.holders import Holder
+from evse_daemon.exit_codes import ExitCode
 from evse_daemon.mqtt.settings import BrokerSettings, TlsSettings
 from evse_daemon.mqtt.topics import Topics
+from evse_daemon.store.holders import Holder
 from tests.doctor.fakes import said
 from tests.mqtt.helpers import publisher
 from tests.support.brokers import Mosquitto, free_port, start_mosquitto

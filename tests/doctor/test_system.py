@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 
-from evse_daemon.cli.exit_codes import ExitCode
 from evse_daemon.cli.run import RELEASED
 from evse_daemon.doctor import account as account_module
 from evse_daemon.doctor.account import Account, Looked, account
@@ -18,6 +17,7 @@ from evse_daemon.doctor.clock import look_at_clock, possible_error_us
 from evse_daemon.doctor.findings import Check, Finding, exit_status, ok, problem, run_checks, warning
 from evse_daemon.doctor.machine import Machine, ask
 from evse_daemon.doctor.system import look_at_system
+from evse_daemon.exit_codes import ExitCode
 from tests.doctor.fakes import machine, said
 
 TODAY = dt.date(2027, 3, 4)

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 import yaml
 
+from evse_daemon import metric_names as names
 from evse_daemon.config import load
 from evse_daemon.framework.measures import Metric
-from evse_daemon.metrics import names
 from evse_daemon.mqtt.topics import carsim_command
 from evse_daemon.reference import metrics_page
 from tests.metrics.scrape import Metered

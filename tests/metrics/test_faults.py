@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
+from evse_daemon import metric_names as names
 from evse_daemon.config import load, load_text
 from evse_daemon.framework.bus import INBOX_LIMIT, InboxOverflowError
 from evse_daemon.framework.measures import Measure
 from evse_daemon.interfaces.evse_manager import EvseManager
-from evse_daemon.metrics import names
 from evse_daemon.metrics.start import metrics_of
 from evse_daemon.modules.evse_manager import measured
 from evse_daemon.modules.evse_manager.explain_limits import Told

@@ -7,7 +7,7 @@ import math
 import pytest
 from hypothesis.stateful import invariant
 
-from evse_daemon.metrics import names
+from evse_daemon import metric_names as names
 from evse_daemon.modules.evse_manager import guards
 from evse_daemon.modules.evse_manager.explain_limits import SAME_A, SIMPLIFIED_A
 from evse_daemon.modules.evse_manager.measured import measures

@@ -22,7 +22,7 @@ from drivers.serial_comm_hub.module import SerialCommHub
 from drivers.yeti_driver.module import YetiDriver
 from evse_daemon.framework.measures import Measure, Measured
 from evse_daemon.mqtt.backoff import Backoff
-from evse_daemon.service_manager import ServiceManager
+from evse_daemon.process.service_manager import ServiceManager
 from evse_daemon.store import MemoryJournal, SqliteJournal
 from simulators.modbus_meter.device import Device
 from simulators.modbus_meter.server import Bus, on_pty

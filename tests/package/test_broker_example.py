@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from evse_daemon.access_list import access_list
 from evse_daemon.config import load
-from evse_daemon.mqtt.access_list import access_list
 from tests.support.brokers import MISSING, free_port, mosquitto_binary
 from tests.support.certificates import make_certificates
 from tests.system.processes import until

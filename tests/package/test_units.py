@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from evse_daemon.cli.exit_codes import ExitCode
 from evse_daemon.cli.main import parser
 from evse_daemon.config.model import DaemonSettings
+from evse_daemon.exit_codes import ExitCode
 from evse_daemon.station import END_S
 
 ROOT = Path(__file__).parents[2]

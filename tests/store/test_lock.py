@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from evse_daemon import holders as holders_module
-from evse_daemon.holders import Holder, holders, running
+from evse_daemon.store import holders as holders_module
 from evse_daemon.store import lock
+from evse_daemon.store.holders import Holder, holders, running
 from evse_daemon.store.lock import FolderTaken, locked
 from tests.system.processes import clean_environment
 

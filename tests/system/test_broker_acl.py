@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from evse_daemon.access_list import access_list
 from evse_daemon.config import load, load_text
-from evse_daemon.mqtt.access_list import access_list
 from evse_daemon.mqtt.topics import api_command, service_command
 from tests.support.brokers import Mosquitto, mosquitto_binary, start_mosquitto
 from tests.system.clients import EVENTS, TOPICS, Client

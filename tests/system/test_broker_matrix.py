@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 import simulators
-from evse_daemon.cli.exit_codes import ExitCode
+from evse_daemon.exit_codes import ExitCode
 from tests.support.brokers import (
     OTHER_MISSING,
     Mosquitto,

@@ -10,7 +10,7 @@ from typing import Any, Self
 
 import pytest
 
-from evse_daemon.cli.exit_codes import ExitCode
+from evse_daemon.exit_codes import ExitCode
 from tests.support.brokers import Mosquitto
 from tests.system.clients import CARSIM, EVENTS, LONG_SESSION, POWER_COMMAND, TOPICS, Client
 from tests.system.conftest import Running, Start

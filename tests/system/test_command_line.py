@@ -15,7 +15,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from evse_daemon.cli.exit_codes import ExitCode
+from evse_daemon.exit_codes import ExitCode
 from evse_daemon.mqtt.topics import api_var
 from tests.support.brokers import MISSING, Mosquitto, free_port, mosquitto_binary
 from tests.system.clients import (

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from evse_daemon.cli.exit_codes import ExitCode
 from evse_daemon.cli.main import parser
 from evse_daemon.cli.tree_commands import NAMES
+from evse_daemon.exit_codes import ExitCode
 from tests.system.clients import EVENTS, TOPICS
 from tests.system.conftest import Running, Start
 from tests.system.processes import ROOT, until

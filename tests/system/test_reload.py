@@ -14,7 +14,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from evse_daemon.cli.exit_codes import ExitCode
+from evse_daemon.exit_codes import ExitCode
 from tests.support.brokers import Mosquitto
 from tests.system.clients import CARSIM, EVENTS, LONG_SESSION, TOPICS, Client
 from tests.system.conftest import Start

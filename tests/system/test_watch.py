@@ -15,7 +15,7 @@ from typing import Any
 import psutil
 import pytest
 
-from evse_daemon.cli.exit_codes import ExitCode
+from evse_daemon.exit_codes import ExitCode
 from evse_daemon.mqtt.topics import Topics, api_var
 from tests.support.brokers import Mosquitto, free_port
 from tests.system.clients import EVENTS, TOPICS, Client

@@ -5,8 +5,8 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Iterator
 
+from evse_daemon import metric_names as names
 from evse_daemon.framework.measures import Measure
-from evse_daemon.metrics import names
 from evse_daemon.modules.energy_manager.explain_path import limits_of
 from evse_daemon.modules.energy_node.request import Fuse
 from evse_daemon.types.energy import EnergyFlowRequest

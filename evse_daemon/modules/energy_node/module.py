@@ -9,6 +9,7 @@ from typing import Annotated
 
 from pydantic import Field
 
+from evse_daemon import metric_names as names
 from evse_daemon.framework.measures import Measure
 from evse_daemon.framework.module import (
     Context,
@@ -24,7 +25,6 @@ from evse_daemon.interfaces.energy import Energy
 from evse_daemon.interfaces.energy_price_information import EnergyPriceInformation
 from evse_daemon.interfaces.external_energy_limits import ExternalEnergyLimits
 from evse_daemon.interfaces.powermeter import Powermeter as PowermeterInterface
-from evse_daemon.metrics import names
 from evse_daemon.modules.energy_manager import problems
 from evse_daemon.modules.energy_manager.problems import Problem
 from evse_daemon.modules.energy_node import external, measured

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from typing import get_args
 
+from evse_daemon import metric_names as names
 from evse_daemon.framework.measures import Measure
-from evse_daemon.metrics import names
 from evse_daemon.modules.evse_manager import explain_limits, guards
 from evse_daemon.modules.evse_manager.explain_limits import Limit, Told
 from evse_daemon.modules.evse_manager.local_limits import SOURCE

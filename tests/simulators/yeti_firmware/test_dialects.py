@@ -24,6 +24,7 @@ from evse_daemon.framework.module import Module
 from evse_daemon.interfaces.evse_manager import EvseManager
 from evse_daemon.mqtt import topics
 from simulators.yeti_firmware import dialects
+from simulators.yeti_firmware.heard import Heard
 from simulators.yeti_firmware.messages import (
     AllowPowerOn,
     BoardAlive,
@@ -78,7 +79,7 @@ def frames(dialect: dialects.Dialect, message: ToHost) -> list[str]:
     ],
 )
 def test_a_tida_hears_its_host(frame: str, command: Any) -> None:
-    assert dialects.make("tida010939").heard(message_in(frame)) == dialects.Heard(command)
+    assert dialects.make("tida010939").heard(message_in(frame)) == Heard(command)
 
 
 @pytest.mark.parametrize(

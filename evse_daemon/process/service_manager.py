@@ -11,8 +11,8 @@ import time
 from collections.abc import Iterator, MutableMapping
 from contextlib import contextmanager
 
+from evse_daemon import metric_names as names
 from evse_daemon.framework.measures import Measure
-from evse_daemon.metrics import names
 
 NOTIFY_SOCKET = "NOTIFY_SOCKET"
 WATCHDOG_USEC = "WATCHDOG_USEC"

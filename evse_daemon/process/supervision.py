@@ -6,7 +6,7 @@ import asyncio
 
 import structlog
 
-from evse_daemon.service_manager import ServiceManager
+from evse_daemon.process.service_manager import ServiceManager
 from evse_daemon.station import Station
 
 OFTEN = 4

@@ -15,8 +15,8 @@ from evse_daemon.config import ConfigurationError, RunConfig
 from evse_daemon.config.differences import Changes, Difference, changes
 from evse_daemon.config.document import Item
 from evse_daemon.framework import log as logging_setup
-from evse_daemon.hangups import Changed, Hangups, Read
-from evse_daemon.service_manager import ServiceManager
+from evse_daemon.process.hangups import Changed, Hangups, Read
+from evse_daemon.process.service_manager import ServiceManager
 from evse_daemon.station import Station
 
 SETTLED_S = 1.0

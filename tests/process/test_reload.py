@@ -15,17 +15,17 @@ import pytest
 import structlog
 from structlog.testing import capture_logs
 
-from evse_daemon import reload
 from evse_daemon.config import RunConfig
 from evse_daemon.config.document import Item
 from evse_daemon.config.loading import load_with_lines
 from evse_daemon.framework import log as logging_setup
 from evse_daemon.framework.clock import VirtualClock
 from evse_daemon.framework.module import FAILURES
-from evse_daemon.hangups import Hangups
 from evse_daemon.modules.energy_node.module import EnergyNode
-from evse_daemon.reload import Reloads, settled
-from evse_daemon.service_manager import ServiceManager
+from evse_daemon.process import reload
+from evse_daemon.process.hangups import Hangups
+from evse_daemon.process.reload import Reloads, settled
+from evse_daemon.process.service_manager import ServiceManager
 from evse_daemon.station import Station
 from evse_daemon.store import MemoryJournal
 from tests.support.fakes import FakeMqtt

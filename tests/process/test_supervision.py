@@ -11,16 +11,16 @@ from pathlib import Path
 
 import pytest
 
-from evse_daemon import supervision
 from evse_daemon.config import load_text
 from evse_daemon.framework.bus import Inbox
 from evse_daemon.framework.clock import RealClock
 from evse_daemon.framework.module import FAILURES
 from evse_daemon.modules.evse_manager import module as evse_manager
-from evse_daemon.service_manager import ServiceManager
+from evse_daemon.process import supervision
+from evse_daemon.process.service_manager import ServiceManager
+from evse_daemon.process.supervision import supervised
 from evse_daemon.station import Station
 from evse_daemon.store import MemoryJournal
-from evse_daemon.supervision import supervised
 from tests.support.fakes import FakeMqtt
 from tests.support.service_manager import FakeServiceManager
 from tests.support.waiting import run, until

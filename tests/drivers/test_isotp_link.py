@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from drivers.link.can_bus import CanBus, CanSettings
 from drivers.link.can_wire import CanFrame, CanListener, CanWire
 from drivers.link.isotp_link import MAX_MESSAGE, TIMEOUT_MS, IsoTpIds, IsoTpLink, with_crc, without_crc
+from drivers.link.link import CountsDamage
 from simulators.wires.slcan_adapter import SlcanPort
 from tests.support.waiting import run, until
 
@@ -496,3 +497,17 @@ def test_a_board_that_restarts_in_the_middle_of_a_message_is_heard_again() -> No
                 assert at_near.messages[-1] == HOST_ALIVE
 
     run(scenario())
+
+
+def test_a_message_that_lacks_a_segment_counts_as_damage() -> None:
+    """Whoever uses the link knows by it that a short message may be missing, too."""
+
+    async def scenario(link: IsoTpLink, cable: Cable, listener: Listener) -> None:
+        assert isinstance(link, CountsDamage)
+        first, *others = segments(METER)
+        for frame in (first, *others[1:]):
+            cable.give(frame)
+        assert listener.messages == []
+        assert link.damaged == 1
+
+    by_hand(scenario)

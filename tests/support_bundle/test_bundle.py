@@ -406,6 +406,11 @@ def test_a_program_that_prints_for_ever_is_ended() -> None:
     assert (len(said.text), said.cut) == (1000, True)
 
 
+def test_a_program_whose_child_hangs_is_ended_with_it() -> None:
+    said = ask(["/bin/sh", "-c", "echo begun; sleep 60 & wait"], 0.3, 1000)
+    assert (said.text, said.status) == ("begun\n", None)
+
+
 def test_a_part_that_hangs_or_raises_is_a_line() -> None:
     def hang() -> tuple[()]:
         time.sleep(30)

@@ -252,7 +252,7 @@ def test_sessions_tell_equal_cards_apart_from_others_and_the_log_names_them_the_
     cards = [line["id_tag"][0] for line in lines if "id_tag" in line]
     assert cards[0] == cards[1] != cards[2]
     assert f"token {cards[0]} by {cards[0]}" in bundle.files["log.txt"]
-    assert lines[1]["reason"] == "Local"
+    assert (lines[1]["module"], lines[1]["evse"], lines[1]["reason"]) == ("evse_manager", 1, "Local")
     assert lines[1]["meter_value"]["energy_Wh_import"] == {"total": 17.5}
 
 

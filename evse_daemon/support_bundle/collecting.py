@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import threading
 import time
@@ -115,7 +116,10 @@ def ask(
 
     def end() -> None:
         late.set()
-        process.kill()
+        if process.poll() is None:
+            os.killpg(
+                process.pid, signal.SIGKILL
+            )  # with what it has started: that would keep its output open
 
     timer = threading.Timer(within_s, end)
     timer.daemon = True

@@ -50,13 +50,13 @@ def records(path: Path, redactor: Redactor) -> tuple[list[dict[str, Any]], int]:
     redactor.learn_cards(number for payload in payloads for number in _cards(payload))
     found = [
         {
-            "evse": evse,
+            "module": module_id,
             "sequence": sequence,
             "kind": kind,
-            **({"open": True} if (evse, payload.get("session_id")) in opened else {}),
+            **({"open": True} if (module_id, payload.get("session_id")) in opened else {}),
             **_shown(payload, redactor),
         }
-        for (evse, sequence, kind, _), payload in zip(rows, payloads, strict=True)
+        for (module_id, sequence, kind, _), payload in zip(rows, payloads, strict=True)
     ]
     return found, count
 

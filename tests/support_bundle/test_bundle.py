@@ -252,7 +252,7 @@ def test_sessions_tell_equal_cards_apart_from_others_and_the_log_names_them_the_
     cards = [line["id_tag"][0] for line in lines if "id_tag" in line]
     assert cards[0] == cards[1] != cards[2]
     assert f"token {cards[0]} by {cards[0]}" in bundle.files["log.txt"]
-    assert lines[1]["reason"] == "Local"
+    assert (lines[1]["module"], lines[1]["evse"], lines[1]["reason"]) == ("evse_manager", 1, "Local")
     assert lines[1]["meter_value"]["energy_Wh_import"] == {"total": 17.5}
 
 
@@ -404,6 +404,11 @@ def test_a_program_that_prints_for_ever_is_ended() -> None:
     said = ask(["/bin/sh", "-c", "while :; do echo x; done"], 0.3, 1000)
     assert said.status is None
     assert (len(said.text), said.cut) == (1000, True)
+
+
+def test_a_program_whose_child_hangs_is_ended_with_it() -> None:
+    said = ask(["/bin/sh", "-c", "echo begun; sleep 60 & wait"], 0.3, 1000)
+    assert (said.text, said.status) == ("begun\n", None)
 
 
 def test_a_part_that_hangs_or_raises_is_a_line() -> None:

@@ -7,6 +7,7 @@ import datetime as dt
 import sys
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import structlog
@@ -19,7 +20,7 @@ from evse_daemon.event_log import EventLog
 from evse_daemon.exit_codes import ExitCode
 from evse_daemon.framework import log as logging_setup
 from evse_daemon.framework.clock import RealClock
-from evse_daemon.process.hangups import Hangups, Read
+from evse_daemon.process.hangups import Hangups, Source
 from evse_daemon.process.run_station import run_station
 from evse_daemon.store import SqliteJournal
 from evse_daemon.store.lock import FolderTaken, locked
@@ -41,7 +42,7 @@ def run(config_path: Path, state_dir: Path | None, environ: Mapping[str, str]) -
         return ExitCode.CONFIGURATION
     folder = _folder(config, state_dir)
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)  # it names cards
     except OSError as error:
         print(f"transactions cannot be stored in {folder}: {error}", file=sys.stderr)
         return ExitCode.FAILED
@@ -55,7 +56,8 @@ def run(config_path: Path, state_dir: Path | None, environ: Mapping[str, str]) -
     try:
         with locked(folder):
             remember(config_path, folder)
-            return asyncio.run(_run(config, folder, hangups, read_again))
+            source = Source(hangups, read_again, partial(remember, config_path, folder))
+            return asyncio.run(_run(config, folder, source))
     except FolderTaken as error:
         print(error, file=sys.stderr)
         return ExitCode.STATION_ONLINE
@@ -73,7 +75,7 @@ def _with_state_in(config: RunConfig, state_dir: Path | None) -> RunConfig:
     return replace(config, daemon=daemon)
 
 
-async def _run(config: RunConfig, state_dir: Path, hangups: Hangups, read_again: Read) -> int:
+async def _run(config: RunConfig, state_dir: Path, source: Source) -> int:
     for warning in config.warnings:
         log.warning(warning.message, where=f"{config.file}:{warning.line}")
     today = RealClock().utc().date()
@@ -87,8 +89,6 @@ async def _run(config: RunConfig, state_dir: Path, hangups: Hangups, read_again:
     limits = Limits(config.daemon.history_days, config.daemon.history_mb << 20)
     journal = SqliteJournal(state_dir / "journal.db", asyncio.get_running_loop(), limits)
     try:
-        return await run_station(
-            config, config.broker(), journal, taps=lambda _: [EventLog()], reload=(hangups, read_again)
-        )
+        return await run_station(config, config.broker(), journal, taps=lambda _: [EventLog()], source=source)
     finally:
         journal.close()

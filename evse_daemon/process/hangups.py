@@ -7,6 +7,7 @@ import contextlib
 import os
 import signal
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from evse_daemon.config import RunConfig
 from evse_daemon.config.document import Item
@@ -16,6 +17,16 @@ Read = Callable[[], tuple[RunConfig, Item]]
 
 Changed = Callable[[RunConfig, tuple[str, ...]], None]
 """Is told what runs after something was taken over, and the ids of the modules that have."""
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where a configuration comes from that can be read again."""
+
+    hangups: Hangups
+    read: Read
+    runs: Callable[[], None]
+    """Called, in a thread, when what it says is what runs."""
 
 
 class Hangups:

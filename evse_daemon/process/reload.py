@@ -7,6 +7,7 @@ import contextlib
 import gc
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import structlog
@@ -47,6 +48,7 @@ class Reloads:
         station: what runs.
         service: is told of it, and what is to be done about it.
         read: reads the configuration; called in a thread, since a large file takes longer than a kernel can wait.
+        runs: called in a thread when all that the file says runs; it may take long.
         changed: called with what runs after something was taken over, and the ids of its modules.
     """
 
@@ -55,11 +57,13 @@ class Reloads:
         station: Station,
         service: ServiceManager,
         read: Read,
+        runs: Callable[[], None],
         changed: Changed | None = None,
     ) -> None:
         self._station = station
         self._service = service
         self._read = read
+        self._runs = runs
         self._changed = changed
 
     async def run(self, hangups: Hangups, ends: asyncio.Event) -> None:
@@ -111,6 +115,7 @@ class Reloads:
             log.info("the configuration was read again: it says what runs")
         if not found.waiting:
             self._service.remark("")
+            threading.Thread(target=self._runs, name="keep the configuration", daemon=True).start()
             return
         charging = self._in_session()
         log.warning(

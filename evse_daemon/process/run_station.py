@@ -28,7 +28,7 @@ from evse_daemon.mqtt.gateway import Gateway
 from evse_daemon.mqtt.settings import BrokerSettings
 from evse_daemon.mqtt.topics import Topics
 from evse_daemon.mqtt.unreachable import BrokerUnreachable
-from evse_daemon.process.hangups import Changed, Hangups, Read
+from evse_daemon.process.hangups import Changed, Source
 from evse_daemon.process.service_manager import ServiceManager
 from evse_daemon.process.supervision import supervised
 from evse_daemon.station import Station
@@ -44,7 +44,7 @@ async def run_station(
     speed: float = 1.0,
     taps: Callable[[Station], list[Tap]] | None = None,
     started: Callable[[], Awaitable[Any]] | None = None,
-    reload: tuple[Hangups, Read] | None = None,
+    source: Source | None = None,
 ) -> int:
     """Runs a station on a broker until SIGTERM or SIGINT; returns the exit status.
 
@@ -57,7 +57,7 @@ async def run_station(
         speed: control seconds in each real second.
         taps: further observers of the bus.
         started: called when the station is ready.
-        reload: what asks for the configuration to be read again, and what reads it.
+        source: where the configuration can be read again.
     """
     until, at_once = asyncio.Event(), asyncio.Event()
     service = ServiceManager(os.environ)
@@ -70,8 +70,8 @@ async def run_station(
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, told_to_end)
-    if reload is not None:
-        reload[0].attach(loop, told_to_end)
+    if source is not None:
+        source.hangups.attach(loop, told_to_end)
     station = Station(config, RealClock(speed), journal, loop.call_soon)
     topics = Topics(config.settings.mqtt_everest_prefix, config.settings.mqtt_external_prefix)
     gateway = Gateway(station.bus, topics, config.daemon.mqtt_dialect, MqttBroker(broker, topics.name))
@@ -117,9 +117,9 @@ async def run_station(
         beside = [loop.create_task(supervised(station, service, config.daemon.ready_within_s))]
         if metrics is not None:
             beside.append(loop.create_task(metrics.run()))
-        if reload is not None:
+        if source is not None:
             changed = None if standalone is None else standalone.reconfigured
-            beside.append(loop.create_task(_reload_when_asked(station, service, *reload, until, changed)))
+            beside.append(loop.create_task(_reload_when_asked(station, service, source, until, changed)))
         try:
             await station.supervise(until, at_once, begins)
         finally:
@@ -137,13 +137,13 @@ async def run_station(
 async def _reload_when_asked(
     station: Station,
     service: ServiceManager,
-    hangups: Hangups,
-    read: Read,
+    source: Source,
     ends: asyncio.Event,
     changed: Changed | None,
 ) -> None:
-    await hangups.asked()
+    await source.hangups.asked()
     from evse_daemon.process.reload import Reloads, settled  # noqa: PLC0415 - most runs need none of it
 
-    reloads = Reloads(station, service, partial(settled, Path(station.config.file), read), changed)
-    await reloads.run(hangups, ends)
+    read = partial(settled, Path(station.config.file), source.read)
+    reloads = Reloads(station, service, read, source.runs, changed)
+    await reloads.run(source.hangups, ends)

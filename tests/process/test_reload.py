@@ -55,7 +55,9 @@ class Running(World):
         self.service = ServiceManager({} if systemd is None else systemd.environ)
         OPEN.append(self.service)
         self.service.ready()
-        self.reloads = Reloads(self.station, self.service, self.read)
+        self.runs = threading.Event()
+        """The file was said to be what runs."""
+        self.reloads = Reloads(self.station, self.service, self.read, self.runs.set)
         self.logged: list[Any] = []
         self.station.begin()
         self.advance(2)
@@ -154,6 +156,16 @@ def test_a_lower_fuse_counts_at_once_and_nobody_stops_charging(tmp_path: Path) -
     world.advance(10)
     assert world.charges(1)
     assert world.charges(2)
+
+
+def test_what_runs_is_kept_beside_the_state_once_all_of_the_file_runs(tmp_path: Path) -> None:
+    """make-safe and doctor go by it, should the file be broken later."""
+    world = Running(tmp_path)
+    world.reload((FUSE, "fuse_limit_A: 32"), ("sleep: 0.25", "sleep: 1.5"))
+    assert len(world.said("need a restart")) == 1
+    assert not world.runs.is_set()
+    world.reload(("sleep: 1.5", "sleep: 0.25"))
+    assert world.runs.wait(10)
 
 
 def test_a_higher_fuse_is_used_when_there_is_room(tmp_path: Path) -> None:
@@ -318,7 +330,7 @@ class Asked:
         self.may_read = threading.Event()
         self.may_read.set()
         self.ends = asyncio.Event()
-        self.world.reloads = Reloads(self.world.station, self.world.service, self._read)
+        self.world.reloads = Reloads(self.world.station, self.world.service, self._read, lambda: None)
 
     def _read(self) -> tuple[RunConfig, Item]:
         self.reads += 1

@@ -22,16 +22,16 @@ examples:
   evse-daemon check-config config.yaml    every problem of a configuration, with its line
   evse-daemon doctor config.yaml          what this machine lacks for it: devices, rights, disk, clock, broker
   evse-daemon run config.yaml             run the charger that the configuration describes
-  evse-daemon make-safe config.yaml       switch off what a daemon that has died may have left on
-  evse-daemon broker-acl config.yaml      an access list for Mosquitto
+  evse-daemon status                      one sentence on each EVSE
+  evse-daemon explain                     why a car is not charging, and why only this much
   evse-daemon watch                       what the modules of a station say to each other
   evse-daemon call evse_manager evse get_evse   call a command of a module
-  evse-daemon sim board --link /tmp/yeti  a simulated board at the far end of a serial line
-  evse-daemon explain                     why a car is not charging, and why only this much
-  evse-daemon status                      one sentence on each EVSE
-  evse-daemon join --module yeti_driver   run a module in a station of EVerest's own manager
   evse-daemon support-bundle              one file for whoever is asked to help
+  evse-daemon make-safe config.yaml       switch off what a daemon that has died may have left on
+  evse-daemon broker-acl config.yaml      an access list for Mosquitto
+  evse-daemon sim board --link /tmp/yeti  a simulated board at the far end of a serial line
   evse-daemon sim meter --model sdm630    simulated meters at the far end of a Modbus line
+  evse-daemon join --module yeti_driver   run a module in a station of EVerest's own manager
 
 exit status:
   0 done   1 failed   2 wrong usage   3 bad configuration   4 broker not reachable

@@ -34,10 +34,9 @@ def warn_of_prefixes(settings: Settings, item: Item, environ: Mapping[str, str],
             item,
             environ,
             "mqtt_everest_prefix",
-            f"the everest prefix is {everest}, and there is no external prefix: everest_api/… and "
-            "everest_external/… are the same topics for every such station on the broker, which then share their "
-            "orders",
-            f"with other stations on the broker give each its own, for instance mqtt_external_prefix: {everest}_api/",
+            f"the everest prefix is {everest}, and there is no external prefix: another such station on this broker "
+            "hears the same orders on everest_api/… and everest_external/…",
+            f"if there is another station, give each its own, for instance mqtt_external_prefix: {everest}_api/",
         )
     elif external.startswith(f"{everest}/"):
         _warn(

@@ -6,7 +6,10 @@ import errno
 import socket
 import ssl
 
-SETTINGS_HINT = "EV_MQTT_BROKER_SOCKET_PATH, or EV_MQTT_BROKER_HOST and EV_MQTT_BROKER_PORT"
+SETTINGS_HINT = (
+    "mqtt_broker_… in the settings of the configuration, EV_MQTT_BROKER_… in the environment, or where the command has "
+    "them --broker, --socket, --config"
+)
 
 REFUSALS = {
     1: "it does not speak MQTT 3.1.1",

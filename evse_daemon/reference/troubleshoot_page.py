@@ -20,4 +20,4 @@ def render(rows: Iterable[Row] = ROWS) -> str:
         name = ", ".join(filter(None, (row.type, row.sub_type)))
         by_remedy.setdefault(row.remedy, []).append(f"`{name}`: {row.text}")
     lines = [f"| {remedy} | {'<br>'.join(errors)} |" for remedy, errors in sorted(by_remedy.items())]
-    return "\n".join([MADE, "", SYMPTOMS.read_text("utf-8"), *lines, ""])
+    return "\n".join([MADE, "", SYMPTOMS.read_text("utf-8").rstrip("\n"), *lines, ""])

@@ -28,7 +28,7 @@ def station(everest: str = "everest", external: str = "", port: int = 1883) -> s
             "left",
             "",
             3,
-            "there is no external prefix: everest_api/… and everest_external/… are the same topics",
+            "another such station on this broker hears the same orders",
         ),
         ("left", "left/api/", 4, "lies in the module tree (left/…)"),
         ("left", "site1", 4, "the topics are site1everest_api/…"),

@@ -63,8 +63,3 @@ def test_an_example(line: str, running: Running, start: Start, tmp_path: Path) -
         return
     assert daemon.ended() == ExitCode.OK, daemon.describe()
     assert "1 messages were replayed" in daemon.err if shlex.split(line)[1] == "replay" else daemon.out
-
-
-def test_a_page_that_is_linked_exists() -> None:
-    for target in re.findall(r"\]\((?!http)([^)#]+)\)", (ROOT / "README.md").read_text("utf-8")):
-        assert (ROOT / target).exists(), target

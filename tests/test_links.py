@@ -17,7 +17,7 @@ FOLDERS = ("config/", "debian/", "docs/", "drivers/", "evse_daemon/", "simulator
 PATH = re.compile(r"`([\w./-]+)`")
 FILE = re.compile(r"\.(md|proto|py|toml|txt|yaml)$")
 SHORT_FOR = (ROOT, ROOT / "evse_daemon", ROOT / "evse_daemon/modules")
-"""Where a path in the table of ARCHITECTURE.md may begin, as it says above it."""
+"""Where a path in the tables of ARCHITECTURE.md may begin, as it says above them."""
 
 
 def named(page: Path) -> str:
@@ -78,7 +78,7 @@ def test_every_file_that_a_page_names_is_there(page: Path) -> None:
     assert [path for path in paths if not (ROOT / path).exists() and "/NAME" not in path] == []
 
 
-def test_every_file_of_the_table_of_where_to_change_what_is_there() -> None:
+def test_every_file_of_the_tables_of_the_architecture_is_there() -> None:
     text = (ROOT / "ARCHITECTURE.md").read_text("utf-8")
     cells = [PATH.findall(row.split("|")[2]) for row in text.splitlines() if row.startswith("| ")]
     missing = []
@@ -92,7 +92,7 @@ def test_every_file_of_the_table_of_where_to_change_what_is_there() -> None:
                 else:
                     missing.append(path)
     assert missing == []
-    assert len(cells) > 50, "the table is no longer found"
+    assert len(cells) > 50, "the tables are no longer found"
 
 
 def test_every_page_that_programs_and_examples_name_is_there() -> None:

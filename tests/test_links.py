@@ -57,6 +57,12 @@ def test_every_link_leads_somewhere(page: Path) -> None:
     assert dead == []
 
 
+@pytest.mark.parametrize("page", PAGES, ids=named)
+def test_every_table_is_one(page: Path) -> None:
+    """An empty line between its head and its rows makes text of them."""
+    assert re.findall(r"^.*\n\| --- .*\n(?!\| )", prose(page), re.MULTILINE) == []
+
+
 def test_every_page_of_docs_is_reached_from_the_readme() -> None:
     reached, waiting = set(), [ROOT / "README.md"]
     while waiting:

@@ -30,7 +30,10 @@ RESTARTED_FOR_ANOTHER = Fault(
 
 
 def lost_wire(reason: str) -> Fault:
-    return _board("CommunicationFault", f"The connection to the board is lost: {reason}.")
+    return _board(
+        "CommunicationFault",
+        f"The connection to the board is lost: {reason}{'' if reason.endswith('?') else '.'}",
+    )
 
 
 def lost_board(timeout_s: float) -> Fault:

@@ -74,7 +74,7 @@ def look(
         config = load(path, environ)
     except ConfigurationError as error:
         count = len(error.problems)
-        first = str(error.problems[0]).splitlines()[0]
+        first = str(error.problems[0]).splitlines()[0].removeprefix(f"{path}: ")
         more = f" (and {count - 1} more)" if count > 1 else ""
         bad = problem(
             subject, f"{first}{more}", f"evse-daemon check-config {path}", status=ExitCode.CONFIGURATION

@@ -36,6 +36,9 @@ class CanOptions(BoardOptions):
             raise ValueError("is can_id_to_board too: each direction has its own")
         return value
 
+    def advice(self) -> Iterable[tuple[str, str, str]]:
+        return self.without_reset_line("can_device", "")
+
     def devices(self) -> Iterable[Device]:
         return devices_of(self.can_interface, self.can_device, self.can_bitrate)
 

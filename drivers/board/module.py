@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Iterator
 
 from pydantic import Field
 
@@ -16,6 +17,11 @@ from evse_daemon.interfaces.connector_lock import ConnectorLock
 from evse_daemon.interfaces.evse_board_support import EvseBoardSupport
 from evse_daemon.types.evse_board_support import HardwareCapabilities
 
+NOBODY_SWITCHES_OFF = (
+    "no line resets the board: where its cable breaks or this computer hangs while a car charges, only the board "
+    "itself can switch off, which the published firmware of the Yeti does not (docs/hardware.md)"
+)
+
 
 class BoardOptions(ModuleOptions):
     """Options that the driver of any board has; EVerest's manifests lack them."""
@@ -24,6 +30,22 @@ class BoardOptions(ModuleOptions):
     """Seconds without the board's keep-alive after which it counts as lost; boards send it at 5 Hz."""
     lock_time_s: float = Field(1.2, ge=0, le=8)
     """Seconds that the lock's motor takes at most; the published firmware drives it for 1 s."""
+    board_watches_host: bool = False
+    """Somebody has seen to it that the board opens its contactor by itself when its host is silent (docs/hardware.md)."""
+
+    def without_reset_line(self, option: str, remedy: str) -> Iterator[tuple[str, str, str]]:
+        """What check-config warns of where no line of this computer resets the board, unless the board watches its host.
+
+        Args:
+            option: what says so.
+            remedy: what can be done beside telling that the board watches its host.
+        """
+        if not self.board_watches_host:
+            yield (
+                option,
+                NOBODY_SWITCHES_OFF,
+                f"{remedy}set board_watches_host once you have seen the board do so",
+            )
 
 
 class BoardModule(BoardShell):

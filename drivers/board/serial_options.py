@@ -11,11 +11,6 @@ from drivers.board.module import BoardOptions
 from drivers.link.serial_link import SerialLink
 from evse_daemon.framework.devices import Device, GpioChipLine, SerialDevice
 
-NO_RESET_LINE = (
-    "no line resets the board: where its cable breaks or this computer hangs while a car charges, only the board "
-    "itself can switch off, and its published firmware does not (docs/hardware.md)"
-)
-
 
 class SerialLineOptions(BoardOptions):
     serial_port: str = "/dev/ttyUSB0"
@@ -38,7 +33,7 @@ class SerialOptions(SerialLineOptions):
 
     def advice(self) -> Iterator[tuple[str, str, str]]:
         if not self.reset_gpio_chip:
-            yield "reset_gpio_chip", NO_RESET_LINE, "use a board that watches its host, or wire its reset"
+            yield from self.without_reset_line("reset_gpio_chip", "wire its reset, or ")
 
     def devices(self) -> Iterator[Device]:
         yield from super().devices()

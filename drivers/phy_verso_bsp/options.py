@@ -18,11 +18,6 @@ from evse_daemon.types.evse_board_support import HardwareCapabilities
 MotorLockType = Literal[-1, 1, 2]
 Pull = Literal[0, 1, 2]
 
-NO_RESET_LINE = (
-    "no line resets the board: where its cable breaks or this computer hangs while a car charges, only the board "
-    "itself can switch off, and whether its firmware does is not published (docs/hardware.md)"
-)
-
 PULLS: dict[Pull, m.Pull] = {0: "none", 1: "up", 2: "down"}
 
 
@@ -120,7 +115,7 @@ class PhyVersoOptions(SerialLineOptions):
 
     def advice(self) -> Iterator[tuple[str, str, str]]:
         if self.reset_gpio <= 0:
-            yield "reset_gpio", NO_RESET_LINE, "wire the board's reset, and set reset_gpio above 0"
+            yield from self.without_reset_line("reset_gpio", "wire its reset and set reset_gpio above 0, or ")
         for number in CONNECTORS:
             if self._of(number, "disable_port") and self._of(number, "dc"):
                 yield f"conn{number}_dc", "it has no effect: the port is disabled", f"remove conn{number}_dc"

@@ -30,7 +30,7 @@ def warnings(board: str, options: str) -> list[tuple[int | None, str]]:
     ("board", "options"),
     [
         ("YetiDriver", "{}"),
-        ("YetiCanDriver", "{}"),
+        ("YetiCanDriver", "{board_watches_host: true}"),
         ("TIDA010939", "{}"),
         ("PhyVersoBSP", "{reset_gpio: 1}"),
     ],

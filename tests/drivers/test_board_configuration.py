@@ -31,12 +31,29 @@ def one_module(folder: Path, module: str, **options: Any) -> Path:
     return file
 
 
-@pytest.mark.parametrize("module", ["YetiDriver", "TIDA010939"])
-def test_without_a_reset_line_check_config_says_what_the_board_must_do(tmp_path: Path, module: str) -> None:
-    (warning,) = load(one_module(tmp_path, module, reset_gpio_chip=""), {}).warnings
+WITHOUT_RESET_LINE = [
+    ("YetiDriver", {"reset_gpio_chip": ""}),
+    ("TIDA010939", {"reset_gpio_chip": ""}),
+    ("PhyVersoBSP", {"reset_gpio": -1}),
+    ("YetiCanDriver", {"can_device": "can0"}),
+]
+
+
+@pytest.mark.parametrize(("module", "options"), WITHOUT_RESET_LINE)
+def test_without_a_reset_line_check_config_says_what_the_board_must_do(
+    tmp_path: Path, module: str, options: dict[str, Any]
+) -> None:
+    (warning,) = load(one_module(tmp_path, module, **options), {}).warnings
     assert warning.line == 5
     assert "no line resets the board" in warning.message
     assert "docs/hardware.md" in warning.message
+
+
+@pytest.mark.parametrize(("module", "options"), WITHOUT_RESET_LINE)
+def test_who_has_seen_the_board_watch_its_host_is_not_warned(
+    tmp_path: Path, module: str, options: dict[str, Any]
+) -> None:
+    assert load(one_module(tmp_path, module, **options, board_watches_host=True), {}).warnings == ()
 
 
 @pytest.mark.parametrize(

@@ -231,7 +231,7 @@ def test_a_manifest_is_everests_with_less_required(cls: type[Module]) -> None:
         assert required["max_connections"] == given.get("max_connections", 1)
 
 
-OWN_OPTIONS = {"link_timeout_s", "lock_time_s"}
+OWN_OPTIONS = {"board_watches_host", "link_timeout_s", "lock_time_s"}
 """What our drivers can be set to beyond EVerest's; each has a default, so that EVerest's configurations load."""
 
 

@@ -83,6 +83,7 @@ def _users(config: RunConfig) -> list[tuple[str, str, Rules]]:
             kind = entry.cls.api_type
             rules: Rules = [
                 ("read", outside + FOR_PROGRAMS[0]),
+                ("read", topics.status),
                 ("write", outside + t.EVEREST_API_DISCOVER),
                 ("write", outside + t.everest_api_query(kind)),
                 ("write", outside + t.everest_api_heard(kind, module_id, "#")),

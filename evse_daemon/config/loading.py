@@ -14,6 +14,7 @@ from evse_daemon.config.home_assistant import warn_of_missing_api
 from evse_daemon.config.metrics_host import warn_of_metrics_host
 from evse_daemon.config.model import DaemonSettings, ModuleConfig, RunConfig, Settings, broker_settings
 from evse_daemon.config.modules import read_modules
+from evse_daemon.config.nobody_charges import warn_of_missing_auth
 from evse_daemon.config.options import validated
 from evse_daemon.config.problems import ConfigurationError, Problem, Report, suggestion
 from evse_daemon.config.shared_broker import warn_of_prefixes
@@ -126,6 +127,7 @@ def _run_config(
         elsewhere = Elsewhere(daemon.mqtt_dialect, _modules_dir(settings, folder))
         modules = read_modules(active_modules, elsewhere, report)
         warn_of_dummies(modules, report)
+        warn_of_missing_auth(modules, report)
         check_energy_tree(modules, daemon, daemon_item, report)
         warn_of_missing_api(modules, daemon, daemon_item, report)
     warn_of_metrics_host(daemon, daemon_item, report)

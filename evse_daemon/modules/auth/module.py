@@ -58,7 +58,7 @@ class Auth(Module):
 
     class Options(ModuleOptions):
         selection_algorithm: Literal["FindFirst", "PlugEvents", "PlugEventsLIFO"] = read_write("FindFirst")
-        connection_timeout: int = read_write()
+        connection_timeout: int = read_write(ge=0)
         """Seconds from a token to the plug, and from the plug to a token."""
         master_pass_group_id: str = read_write("")
         prioritize_authorization_over_stopping_transaction: bool = read_write(True)
@@ -191,7 +191,7 @@ class Auth(Module):
         self._on(events.ResultUpdated(update.connector_id, update.validation_result))
 
     def _set_connection_timeout(self, connection_timeout: int) -> None:
-        settings = replace(self._state.settings, connection_timeout_s=connection_timeout)
+        settings = replace(self._state.settings, connection_timeout_s=max(0, connection_timeout))
         self._on(events.SettingsChanged(settings))
 
     def _set_master_pass_group_id(self, master_pass_group_id: str) -> None:

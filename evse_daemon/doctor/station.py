@@ -91,7 +91,7 @@ def checks_of(config: RunConfig, folder: Path, who: Account, rights: Rights, mac
     """What to look at for a configuration whose state is kept in a folder."""
     broker = config.broker()
     topics = Topics(config.settings.mqtt_everest_prefix, config.settings.mqtt_external_prefix)
-    daemons = [found for found in running(DAEMON, machine.proc) if found.pid != os.getpid()]
+    daemons = [found for found in running(DAEMON, machine.proc) if found.is_station]
     here = Running([found for found in holders(folder, machine.proc) if found.is_station], daemons)
     used = devices_of(config)
     prefix = f"prefix {topics.name}"

@@ -202,6 +202,23 @@ def test_a_meter_on_the_network_is_knocked_at_and_not_while_a_daemon_runs(tmp_pa
             server.accept()
 
 
+@pytest.mark.parametrize(
+    ("name", "command"),
+    [
+        ("sudo", "sudo evse-daemon doctor"),
+        ("evse-daemon", "/usr/bin/python3 -I /usr/bin/evse-daemon support-bundle"),
+        ("evse-daemon", "/usr/bin/python3 -I /usr/bin/evse-daemon watch"),
+        ("sh", "sh -c evse-daemon run"),
+        ("vi", "vi evse-daemon run"),
+    ],
+)
+def test_who_only_looks_is_no_daemon_that_runs(tmp_path: Path, name: str, command: str) -> None:
+    process(tmp_path, 3, name, command=command)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        config = load_text(METER % server.getsockname()[1])
+        assert look(config, machine(tmp_path), only="device at") == ["ok: takes connections"]
+
+
 def test_a_meter_that_is_not_there_is_named(tmp_path: Path) -> None:
     (found,) = look(load_text(METER % free_port()), machine(tmp_path), only="device at")
     assert found.startswith("problem: it cannot be reached: Connection refused → ping 127.0.0.1")

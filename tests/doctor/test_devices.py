@@ -272,6 +272,21 @@ def test_files_that_the_user_may_not_read_are_named(tmp_path: Path) -> None:
     assert found == ["problem: it is not there → make it, or correct its name"]
 
 
+def test_a_password_that_systemd_gives_the_unit_is_no_problem_before_the_start(tmp_path: Path) -> None:
+    """As docs/security.md has it; doctor is asked before the unit is started for the first time."""
+    password = "/run/credentials/evse-daemon.service/mqtt-password"
+    file = tmp_path / "config.yaml"
+    file.write_text(
+        (ROOT / "config/config-can.yaml").read_text("utf-8")
+        + f"daemon: {{broker: {{user: me, password_file: {password}}}}}\n"
+    )
+    config, on = load(file, {}), machine(tmp_path)
+    (found,) = look(config, on, refused=(password,), only="files")
+    assert found.startswith("warning: it is there while the unit runs only")
+    checks = checks_of(config, tmp_path, WHO, Given(password), on)
+    assert not [each.subject for each in checks if each.subject.startswith(("broker", "prefix"))]
+
+
 def test_a_file_that_was_changed_since_the_start_is_named(tmp_path: Path) -> None:
     file, folder, root = tmp_path / "config.yaml", tmp_path / "folder", tmp_path / "root"
     folder.mkdir()

@@ -182,7 +182,7 @@ class _LibraryHandler(logging.Handler):
             text = record.getMessage()
         except Exception as error:  # noqa: BLE001 - a library's mistake in its own log must not end what it did
             text = f"{record.msg} (its values do not fit: {error})"
-        trace = {} if record.exc_info is None else {"exc_info": record.exc_info}
+        trace = {"exc_info": record.exc_info} if record.exc_info and record.exc_info[0] else {}
         # The text before values are put into it: the same complaint about whatever it is.
         self._seldom[record.name].write(level, str(record.msg)[:60], text, **trace)
 

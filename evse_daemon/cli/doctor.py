@@ -18,18 +18,14 @@ import structlog
 
 from evse_daemon.cli.run import RELEASED
 from evse_daemon.config import ConfigurationError, RunConfig, load
+from evse_daemon.config.units import state_folder, unit_of
 from evse_daemon.doctor.account import Account, Looked, account
 from evse_daemon.doctor.clock import look_at_clock
 from evse_daemon.doctor.findings import Check, Finding, exit_status, ok, problem, run_checks, warning
 from evse_daemon.doctor.machine import Machine
-from evse_daemon.doctor.state import OF_UNITS
 from evse_daemon.doctor.station import checks_of, questions_of
 from evse_daemon.doctor.system import look_at_system
 from evse_daemon.exit_codes import ExitCode
-
-ETC = Path("/etc/evse-daemon")
-DEFAULT = ETC / "config.yaml"
-"""The units' (systemd/)."""
 
 
 def doctor(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:
@@ -63,12 +59,9 @@ def look(
         machine: where to look.
     """
     subject = f"configuration {path}"
-    unit = (
-        "evse-daemon.service" if path == DEFAULT or path.parent != ETC else f"evse-daemon@{path.stem}.service"
-    )
     checks = [
         Check("clock", partial(look_at_clock, dt.datetime.now(dt.UTC).date(), RELEASED)),
-        Check("system", partial(look_at_system, machine, unit)),
+        Check("system", partial(look_at_system, machine, unit_of(path))),
     ]
     try:
         config = load(path, environ)
@@ -80,23 +73,12 @@ def look(
             subject, f"{first}{more}", f"evse-daemon check-config {path}", status=ExitCode.CONFIGURATION
         )
         return [bad, *run_checks(checks)]
-    folder = state_folder(config, path, state_dir)
+    folder = state_folder(path, state_dir, config.daemon.state_dir)
     rights = Looked(who, questions_of(config, folder))
     return [
         _configuration(config, subject),
         *run_checks([*checks_of(config, folder, who, rights, machine), *checks]),
     ]
-
-
-def state_folder(config: RunConfig, path: Path, given: Path | None) -> Path:
-    """Where ``run`` keeps the state of a configuration, by the command line of the units."""
-    if given is not None:
-        return given
-    if path == DEFAULT:
-        return OF_UNITS
-    if path.parent == ETC:
-        return OF_UNITS / path.stem
-    return config.daemon.state_dir or Path("state")
 
 
 def _configuration(config: RunConfig, subject: str) -> Finding:

@@ -18,6 +18,7 @@ from evse_daemon.mqtt.unreachable import BrokerUnreachable
 from evse_daemon.standalone.join import Member, Part
 from evse_daemon.standalone.joined import JoinError
 from evse_daemon.store import SqliteJournal
+from evse_daemon.store.lock import FolderTaken, locked
 
 
 def join(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:
@@ -29,7 +30,7 @@ def join(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:
         return ExitCode.CONFIGURATION
     folder: Path = arguments.state_dir or Path("state")
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)  # it names cards
     except OSError as error:
         print(f"transactions cannot be stored in {folder}: {error}", file=sys.stderr)
         return ExitCode.FAILED
@@ -42,7 +43,11 @@ def join(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:
     )
     writer = logging_setup.configure("info", "auto")
     try:
-        return asyncio.run(_join(part, folder))
+        with locked(folder, shared=True):
+            return asyncio.run(_join(part, folder))
+    except FolderTaken as error:
+        print(error, file=sys.stderr)
+        return ExitCode.STATION_ONLINE
     finally:
         writer.close()
 

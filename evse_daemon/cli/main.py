@@ -175,7 +175,7 @@ def parser() -> argparse.ArgumentParser:
         help="where to (- is standard output; default: a name with the time)",
     )
     bundle.add_argument(
-        "--state-dir", type=Path, help="as of run (default: daemon.state_dir, else the unit's)"
+        "--state-dir", type=Path, help="as of run (default: that of the unit, else as of run)"
     )
     bundle.add_argument(
         "--log",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
+import os
 import sys
 from collections.abc import Mapping
 from dataclasses import replace
@@ -20,6 +21,7 @@ from evse_daemon.event_log import EventLog
 from evse_daemon.exit_codes import ExitCode
 from evse_daemon.framework import log as logging_setup
 from evse_daemon.framework.clock import RealClock
+from evse_daemon.process.executor import UnwaitedExecutor
 from evse_daemon.process.hangups import Hangups, Source
 from evse_daemon.process.run_station import run_station
 from evse_daemon.store import SqliteJournal
@@ -53,17 +55,22 @@ def run(config_path: Path, state_dir: Path | None, environ: Mapping[str, str]) -
         wanted, document = load_with_lines(config_path, environ)
         return _with_state_in(wanted, state_dir), document
 
+    threads = UnwaitedExecutor(thread_name_prefix="asyncio")
     try:
         with locked(folder):
             remember(config_path, folder)
             source = Source(hangups, read_again, partial(remember, config_path, folder))
-            return asyncio.run(_run(config, folder, source))
+            status = asyncio.run(_run(config, folder, source, threads))
     except FolderTaken as error:
         print(error, file=sys.stderr)
         return ExitCode.STATION_ONLINE
     finally:
         hangups.detach()
         writer.close()
+    if threads.hangs():
+        sys.stdout.flush()
+        os._exit(status)
+    return status
 
 
 def _folder(config: RunConfig, state_dir: Path | None) -> Path:
@@ -75,7 +82,8 @@ def _with_state_in(config: RunConfig, state_dir: Path | None) -> RunConfig:
     return replace(config, daemon=daemon)
 
 
-async def _run(config: RunConfig, state_dir: Path, source: Source) -> int:
+async def _run(config: RunConfig, state_dir: Path, source: Source, threads: UnwaitedExecutor) -> int:
+    asyncio.get_running_loop().set_default_executor(threads)
     for warning in config.warnings:
         log.warning(warning.message, where=f"{config.file}:{warning.line}")
     today = RealClock().utc().date()

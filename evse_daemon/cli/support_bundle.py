@@ -14,6 +14,7 @@ from pathlib import Path
 import structlog
 
 from evse_daemon import __version__
+from evse_daemon.config.units import unit_of
 from evse_daemon.exit_codes import ExitCode
 from evse_daemon.support_bundle import archive
 from evse_daemon.support_bundle.collecting import Outcome, Part, collect
@@ -21,9 +22,6 @@ from evse_daemon.support_bundle.machine import Machine
 from evse_daemon.support_bundle.redaction import Redactor
 from evse_daemon.support_bundle.station import Station
 
-ETC = Path("/etc/evse-daemon")
-DEFAULT = ETC / "config.yaml"
-STATE = Path("/var/lib/evse-daemon")
 STDOUT = "-"
 LEARN_S = 20.0
 
@@ -35,9 +33,8 @@ def support_bundle(arguments: argparse.Namespace, environ: Mapping[str, str]) ->
     name = f"evse-daemon-support-{now:%Y%m%dT%H%M%SZ}"
     redactor = Redactor(secrets.token_bytes(16))
     redactor.learn(value for variable, value in environ.items() if _is_secret(variable))
-    unit, state = unit_of(arguments.config)
-    station = Station(arguments.config, arguments.state_dir, state, environ, redactor)
-    machine = Machine(unit, lambda: station.state_dir, arguments.log, redactor)
+    station = Station(arguments.config, arguments.state_dir, environ, redactor)
+    machine = Machine(unit_of(arguments.config), lambda: station.state_dir, arguments.log, redactor)
     parts = [Part("read the configuration", station.learn, LEARN_S), *station.parts(), *machine.parts()]
     outcomes = [_without_secrets(collect(part), redactor) for part in parts]
     head = {
@@ -63,14 +60,6 @@ def support_bundle(arguments: argparse.Namespace, environ: Mapping[str, str]) ->
     if str(path) != STDOUT:
         print(path)
     return _exit(ExitCode.OK)
-
-
-def unit_of(config: Path) -> tuple[str, Path]:
-    """The systemd unit that runs a configuration, and its folder for state (systemd/)."""
-    path = config.absolute()
-    if path.parent == ETC and path != DEFAULT:
-        return f"evse-daemon@{path.stem}.service", STATE / path.stem
-    return "evse-daemon.service", STATE
 
 
 def _without_secrets(outcome: Outcome, redactor: Redactor) -> Outcome:

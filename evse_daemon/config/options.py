@@ -17,6 +17,7 @@ from pydantic_core import ErrorDetails
 from evse_daemon.config.document import Item
 from evse_daemon.config.problems import Report, shortened, suggestion
 from evse_daemon.framework.module import ModuleOptions
+from evse_daemon.framework.redact import TOKEN_NAMES
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -145,13 +146,13 @@ def _explained(
     name = _named(_dotted(where), called)
     if kind not in _WANTED and not detail["msg"].startswith("Input should be"):
         reason = detail["msg"].removeprefix("Value error, ")
-        what = f"its default is {detail['input']!r}" if by_default else f"given: {place.describe()}"
+        what = f"its default is {detail['input']!r}" if by_default else f"given: {_described(last, place)}"
         return _Explained(place.line, f"{name}: {reason} ({what})")
     wanted = _WANTED.get(kind) or detail["msg"].removeprefix("Input should be ")
     hint = _quoting(last, place, kind)
     if not hint and kind == "literal_error":
         hint = _nearest(place.value, detail)
-    return _Explained(place.line, f"{name} must be {wanted}, not {place.describe()}", hint)
+    return _Explained(place.line, f"{name} must be {wanted}, not {_described(last, place)}", hint)
 
 
 def _dotted(where: tuple[int | str, ...]) -> str:
@@ -178,13 +179,21 @@ def _quoting(name: str, item: Item, kind: str) -> str:
     if kind in ("string_type", "literal_error", "path_type") and not isinstance(value, str):
         if value is None:
             return f'for an empty text write {name}: ""'
-        return f'YAML reads {item.text} as {_kind(value)}; put it in quotes: {name}: "{item.text}"'
+        text = "…" if name in TOKEN_NAMES else item.text
+        return f'YAML reads {text} as {_kind(value)}; put it in quotes: {name}: "{text}"'
     if kind not in ("string_type", "literal_error", "path_type") and isinstance(value, str):
         if item.text is None:
             return "remove the quotes" if _would_fit(value, kind) else ""
-        if kind != "bool_type" and _number(value) is not None:
+        if kind != "bool_type" and _number(value) is not None and name not in TOKEN_NAMES:
             return f"YAML reads {value} as a text; write {_number(value):g}"
     return ""
+
+
+def _described(name: str, item: Item) -> str:
+    """A value as a message names it: the number of a card is in no message, which a log or somebody else may get."""
+    if name not in TOKEN_NAMES or item.value is None or isinstance(item.value, dict | list):
+        return item.describe()
+    return "a text" if isinstance(item.value, str) else _kind(item.value)
 
 
 def _kind(value: Any) -> str:

@@ -7,24 +7,34 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
+import threading
 from pathlib import Path
 
 FILE_NAME = "running-config.yaml"
 
+_writing = threading.Lock()
+"""Reloads that follow each other closely have a thread each."""
+
 
 def remember(config: Path, folder: Path) -> None:
-    """Keeps a copy; where the disk takes none, there is none, rather than an old one."""
+    """Keeps a copy for its owner alone: there may be passwords in it.
+
+    Where the disk takes none, there is none, rather than an old one.
+    """
     kept = folder / FILE_NAME
     new = kept.with_name(f"{FILE_NAME}.new")
-    try:
-        shutil.copyfile(config, new)
-        new.chmod(0o600)
-        os.replace(new, kept)  # noqa: PTH105 - the name says that it is atomic
-    except OSError:
-        for file in (new, kept):
-            with contextlib.suppress(OSError):
-                file.unlink(missing_ok=True)
+    with _writing:
+        try:
+            content = config.read_bytes()
+            new.unlink(missing_ok=True)
+            handle = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+            with open(handle, "wb") as file:  # noqa: PTH123 - it is a descriptor
+                file.write(content)
+            os.replace(new, kept)  # noqa: PTH105 - the name says that it is atomic
+        except OSError:
+            for each in (new, kept):
+                with contextlib.suppress(OSError):
+                    each.unlink(missing_ok=True)
 
 
 def remembered(folder: Path | None) -> Path | None:

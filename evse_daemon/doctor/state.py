@@ -11,15 +11,13 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from evse_daemon.config.units import STATE
 from evse_daemon.doctor.account import Account, Question, Rights, unknown
 from evse_daemon.doctor.findings import Finding, ok, problem, warning
 from evse_daemon.doctor.machine import Machine
 from evse_daemon.store.database import migrations
 from evse_daemon.store.holders import holders
 from evse_daemon.store.journal import FILE_NAME
-
-OF_UNITS = Path("/var/lib/evse-daemon")
-"""Which systemd makes for the units (StateDirectory)."""
 
 USE_FOLDER = os.R_OK | os.W_OK | os.X_OK
 
@@ -52,7 +50,7 @@ def look_at_folder(
             "the disk is read-only: no transaction can start",
             f"findmnt -T {there}; Linux makes a failing disk read-only (dmesg)",
         )
-    elif there != folder and folder.is_relative_to(OF_UNITS):
+    elif there != folder and folder.is_relative_to(STATE):
         yield ok(subject, "is not there yet: systemd makes it with the first start")
     elif rights.may(str(there), USE_FOLDER) is False:
         remedy = (

@@ -37,6 +37,9 @@ from evse_daemon.store.holders import Holder, holders, running
 CONNECT_S = 1.5
 DAEMON = frozenset({"evse-daemon"})
 
+CREDENTIALS = "/run/credentials/"
+"""Where systemd puts what a unit loads with LoadCredential=, while it runs (docs/security.md)."""
+
 
 @dataclass(frozen=True, slots=True)
 class Used:
@@ -91,7 +94,7 @@ def checks_of(config: RunConfig, folder: Path, who: Account, rights: Rights, mac
     """What to look at for a configuration whose state is kept in a folder."""
     broker = config.broker()
     topics = Topics(config.settings.mqtt_everest_prefix, config.settings.mqtt_external_prefix)
-    daemons = [found for found in running(DAEMON, machine.proc) if found.pid != os.getpid()]
+    daemons = [found for found in running(DAEMON, machine.proc) if found.is_station]
     here = Running([found for found in holders(folder, machine.proc) if found.is_station], daemons)
     used = devices_of(config)
     prefix = f"prefix {topics.name}"
@@ -104,9 +107,12 @@ def checks_of(config: RunConfig, folder: Path, who: Account, rights: Rights, mac
         Check(state, partial(look_at_files, folder, state, who, machine)),
         Check("files", partial(_rights, config, who, rights)),
         Check(f"configuration {config.file}", partial(_changed, config, folder, here)),
-        Check(where, partial(look_at_broker, broker, topics, where)),
-        Check(prefix, partial(look_at_prefix, broker, topics, list(config.modules), here, prefix)),
     ]
+    if not any(file.startswith(CREDENTIALS) and not os.path.lexists(file) for file in _files(config)):
+        found += [
+            Check(where, partial(look_at_broker, broker, topics, where)),
+            Check(prefix, partial(look_at_prefix, broker, topics, list(config.modules), here, prefix)),
+        ]
     if broker.tls is not None:
         found.append(Check("certificates", partial(look_at_certificates, broker, machine)))
     return found
@@ -211,6 +217,12 @@ def _readable(path: str, subject: str, who: Account, rights: Rights) -> Finding:
     if may is None:
         return unknown(subject, who)
     if not os.path.lexists(path):
+        if path.startswith(CREDENTIALS):
+            return warning(
+                subject,
+                "it is there while the unit runs only: what needs it cannot be tried now",
+                "start the unit (LoadCredential= in systemctl edit, docs/security.md), then ask again",
+            )
         return problem(subject, "it is not there", "make it, or correct its name")
     return problem(
         subject,

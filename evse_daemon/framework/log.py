@@ -178,8 +178,13 @@ class _LibraryHandler(logging.Handler):
         if record.name not in self._seldom:
             self._seldom[record.name] = RateLimitedLog(structlog.get_logger(record.name))
         level = next(name for least, name in _LEVELS if record.levelno >= least)
+        try:
+            text = record.getMessage()
+        except Exception as error:  # noqa: BLE001 - a library's mistake in its own log must not end what it did
+            text = f"{record.msg} (its values do not fit: {error})"
+        trace = {"exc_info": record.exc_info} if record.exc_info and record.exc_info[0] else {}
         # The text before values are put into it: the same complaint about whatever it is.
-        self._seldom[record.name].write(level, str(record.msg)[:60], record.getMessage())
+        self._seldom[record.name].write(level, str(record.msg)[:60], text, **trace)
 
 
 def _module_last(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:

@@ -141,8 +141,17 @@ async def _reload_when_asked(
     ends: asyncio.Event,
     changed: Changed | None,
 ) -> None:
-    await source.hangups.asked()
-    from evse_daemon.process.reload import Reloads, settled  # noqa: PLC0415 - most runs need none of it
+    while True:
+        await source.hangups.asked()
+        try:
+            from evse_daemon.process.reload import Reloads, settled  # noqa: PLC0415 - most runs need none of it
+        except Exception:
+            # An upgrade that was refused has left files of another version.
+            log.exception("the configuration cannot be read again by this process; charging goes on")
+            service.remark("The configuration was not taken over: systemctl restart evse-daemon does that.")
+            await source.hangups.next()
+        else:
+            break
 
     read = partial(settled, Path(station.config.file), source.read)
     reloads = Reloads(station, service, read, source.runs, changed)

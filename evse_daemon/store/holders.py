@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 _NAMES = ("evse-daemon", "evse_daemon")
+_STATIONS = ("run", "simulate", "join")
+"""The commands that are a station, or a part of one, for as long as they run."""
 
 
 class Holder(NamedTuple):
@@ -17,7 +19,7 @@ class Holder(NamedTuple):
     name: str
     """Of its program. Its arguments are not told: there may be passwords among them."""
     is_station: bool
-    """It is an evse-daemon."""
+    """It is an evse-daemon that runs a station; a look at one (doctor, watch) is none."""
 
     def __str__(self) -> str:
         return f"{self.name}, pid {self.pid}"
@@ -40,14 +42,21 @@ def described(process: Path) -> Holder:
     name, command = "?", []
     with contextlib.suppress(OSError):
         name = (process / "comm").read_text("utf-8", "replace").strip()
-        command = (process / "cmdline").read_bytes().decode("utf-8", "replace").split("\0")[:3]
-    is_station = any(os.path.basename(word) in _NAMES for word in command)  # noqa: PTH119 - a word of a command line
-    return Holder(int(process.name), "evse-daemon" if is_station else name, is_station)
+        command = (process / "cmdline").read_bytes().decode("utf-8", "replace").split("\0")[:4]
+    ours = _command_of_ours([os.path.basename(word) for word in command])  # noqa: PTH119 - words of a command line
+    return Holder(int(process.name), name if ours is None else "evse-daemon", ours in _STATIONS)
 
 
 def running(names: frozenset[str], proc: Path = Path("/proc")) -> list[Holder]:
     """The processes whose program has one of these names."""
     return [found for process in _processes(proc) if (found := described(process)).name in names]
+
+
+def _command_of_ours(words: list[str]) -> str | None:
+    """What an evse-daemon was told to do; None for other programs, such as a sudo that has started one."""
+    if not words or not (words[0] in _NAMES or words[0].startswith("python")):
+        return None
+    return next((then for word, then in zip(words, [*words[1:], ""], strict=True) if word in _NAMES), None)
 
 
 def _processes(proc: Path) -> list[Path]:

@@ -27,16 +27,20 @@ class FolderTaken(Exception):  # noqa: N818 - it says what the state is
 
 
 @contextlib.contextmanager
-def locked(folder: Path) -> Iterator[None]:
+def locked(folder: Path, *, shared: bool = False) -> Iterator[None]:
     """Holds a folder for as long as the context lasts; the operating system lets go when the process dies.
 
     The folder itself is locked, by flock(2), and no file in it: so it works on a full and a read-only disk too. Where
     the file system knows no locks, that is logged and the daemon runs without.
 
+    Args:
+        folder: of the state.
+        shared: others that share it may have it too (``join``: parts of one station), and no daemon.
+
     Raises:
         FolderTaken: another process holds it.
     """
-    descriptor = _locked(folder)
+    descriptor = _locked(folder, fcntl.LOCK_SH if shared else fcntl.LOCK_EX)
     try:
         yield
     finally:
@@ -44,14 +48,14 @@ def locked(folder: Path) -> Iterator[None]:
             os.close(descriptor)
 
 
-def _locked(folder: Path) -> int | None:
+def _locked(folder: Path, kind: int) -> int | None:
     descriptor = None
     until_s = time.monotonic() + WAIT_S
     try:
         descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         while True:
             try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
             except OSError as error:
                 if error.errno not in _TAKEN:
                     raise

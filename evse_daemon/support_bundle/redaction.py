@@ -22,7 +22,7 @@ _SHOWN = """
 
     prefix config_file configs_dir schemas_dir modules_dir interfaces_dir types_dir errors_dir www_dir
     logging_config_file run_as_user mqtt_broker_socket_path mqtt_broker_host mqtt_everest_prefix mqtt_external_prefix
-    telemetry_prefix mqtt_dialect config_messages state_dir log_level log_format
+    telemetry_prefix discovery_prefix mqtt_dialect config_messages state_dir log_level log_format
     password_file ca_file cert_file key_file
 
     charger_information_file mqtt_topic database_path connector_type session_logging_path logfile_suffix model

@@ -25,6 +25,7 @@ from evse_daemon.config.environment import (
     SOCKET_PATH,
 )
 from evse_daemon.config.problems import Report
+from evse_daemon.config.units import state_folder
 from evse_daemon.modules.local_allowlist_token_validator.allowlist import parse as parse_allowlist
 from evse_daemon.store.journal import FILE_NAME
 from evse_daemon.store.module_database import database_path
@@ -48,7 +49,6 @@ class Station:
         self,
         path: Path,
         state_dir: Path | None,
-        units_state_dir: Path,
         environ: Mapping[str, str],
         redactor: Redactor,
     ) -> None:
@@ -56,7 +56,6 @@ class Station:
         self.redactor = redactor
         self._environ = environ
         self._given_state_dir = state_dir
-        self._units_state_dir = units_state_dir
         self._text = ""
         self._plain: Any = None
         """The file as it is written, where it can be read."""
@@ -66,11 +65,9 @@ class Station:
 
     @property
     def state_dir(self) -> Path:
-        """Where the journal is; the unit's folder where nothing says it."""
-        if self._given_state_dir is not None:
-            return self._given_state_dir
+        """Where the journal is."""
         configured = None if self.config is None else self.config.daemon.state_dir
-        return configured or self._units_state_dir
+        return state_folder(self.path, self._given_state_dir, configured)
 
     def learn(self) -> tuple[File, ...]:
         """Reads the configuration and what is secret; of the latter nothing is kept but to be left out."""
@@ -102,8 +99,13 @@ class Station:
             Part("sessions", self._sessions, 20),
             Part("errors", self._errors, 10),
             Part("explain", lambda: self._say(12, "explain", "--json", "--config", str(self.path)), 15),
-            Part("doctor", lambda: self._say(35, "doctor", "--json", str(self.path)), 40),
+            Part("doctor", lambda: self._say(35, "doctor", "--json", *self._where()), 40),
         ]
+
+    def _where(self) -> tuple[str, ...]:
+        """The file, and the folder that was given with it."""
+        given = self._given_state_dir
+        return (str(self.path), *(() if given is None else ("--state-dir", str(given))))
 
     def _configuration(self) -> Iterator[File]:
         if self._plain is None:

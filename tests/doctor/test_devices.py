@@ -202,6 +202,23 @@ def test_a_meter_on_the_network_is_knocked_at_and_not_while_a_daemon_runs(tmp_pa
             server.accept()
 
 
+@pytest.mark.parametrize(
+    ("name", "command"),
+    [
+        ("sudo", "sudo evse-daemon doctor"),
+        ("evse-daemon", "/usr/bin/python3 -I /usr/bin/evse-daemon support-bundle"),
+        ("evse-daemon", "/usr/bin/python3 -I /usr/bin/evse-daemon watch"),
+        ("sh", "sh -c evse-daemon run"),
+        ("vi", "vi evse-daemon run"),
+    ],
+)
+def test_who_only_looks_is_no_daemon_that_runs(tmp_path: Path, name: str, command: str) -> None:
+    process(tmp_path, 3, name, command=command)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        config = load_text(METER % server.getsockname()[1])
+        assert look(config, machine(tmp_path), only="device at") == ["ok: takes connections"]
+
+
 def test_a_meter_that_is_not_there_is_named(tmp_path: Path) -> None:
     (found,) = look(load_text(METER % free_port()), machine(tmp_path), only="device at")
     assert found.startswith("problem: it cannot be reached: Connection refused → ping 127.0.0.1")
@@ -253,6 +270,21 @@ def test_files_that_the_user_may_not_read_are_named(tmp_path: Path) -> None:
     )
     found = look(load(tmp_path / "other.yaml", {}), machine(tmp_path), refused=refused, only="cards")
     assert found == ["problem: it is not there → make it, or correct its name"]
+
+
+def test_a_password_that_systemd_gives_the_unit_is_no_problem_before_the_start(tmp_path: Path) -> None:
+    """As docs/security.md has it; doctor is asked before the unit is started for the first time."""
+    password = "/run/credentials/evse-daemon.service/mqtt-password"
+    file = tmp_path / "config.yaml"
+    file.write_text(
+        (ROOT / "config/config-can.yaml").read_text("utf-8")
+        + f"daemon: {{broker: {{user: me, password_file: {password}}}}}\n"
+    )
+    config, on = load(file, {}), machine(tmp_path)
+    (found,) = look(config, on, refused=(password,), only="files")
+    assert found.startswith("warning: it is there while the unit runs only")
+    checks = checks_of(config, tmp_path, WHO, Given(password), on)
+    assert not [each.subject for each in checks if each.subject.startswith(("broker", "prefix"))]
 
 
 def test_a_file_that_was_changed_since_the_start_is_named(tmp_path: Path) -> None:

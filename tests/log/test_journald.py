@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import gc
 import logging
 import os
 import socket
@@ -118,6 +120,30 @@ def test_who_logs_seldom_is_named_not_the_limiter(journal: FakeJournal, stderr: 
     assert journal.next()["CODE_FILE"] == __file__
     logging.getLogger("a library").warning("so it is")
     assert journal.next()["CODE_FILE"] == __file__
+    writer.close()
+
+
+def test_a_library_that_logs_wrongly_is_not_ended_by_it(journal: FakeJournal, stderr: TextIO) -> None:
+    writer = begin(journal, stderr)
+    logging.getLogger("a library").warning("%d bytes of %s", "many")  # noqa: PLE1206
+    assert journal.next()["MESSAGE"].startswith("%d bytes of %s (its values do not fit")
+    writer.close()
+
+
+def test_what_asyncio_tells_of_a_task_that_failed_says_where(journal: FakeJournal, stderr: TextIO) -> None:
+    writer = begin(journal, stderr)
+
+    async def forgotten() -> None:
+        raise RuntimeError("so it is")
+
+    async def main() -> None:
+        task = asyncio.create_task(forgotten())
+        await asyncio.wait([task])
+        del task
+        gc.collect()
+
+    asyncio.run(main())
+    assert f'File "{__file__}"' in journal.next()["MESSAGE"]
     writer.close()
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -23,8 +24,9 @@ from evse_daemon.framework.clock import VirtualClock
 from evse_daemon.framework.module import FAILURES
 from evse_daemon.modules.energy_node.module import EnergyNode
 from evse_daemon.process import reload
-from evse_daemon.process.hangups import Hangups
+from evse_daemon.process.hangups import Hangups, Source
 from evse_daemon.process.reload import Reloads, settled
+from evse_daemon.process.run_station import _reload_when_asked
 from evse_daemon.process.service_manager import ServiceManager
 from evse_daemon.station import Station
 from evse_daemon.store import MemoryJournal
@@ -515,3 +517,28 @@ def test_a_file_that_is_written_without_end_is_given_up(
     file.write_text(TWO)
     with pytest.raises(TimeoutError):
         settled(file, read)
+
+
+def test_a_process_whose_files_are_of_another_version_says_that_it_needs_a_restart(
+    asked: Asked, systemd: FakeServiceManager, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After an upgrade that was refused the old process runs beside the new files."""
+    world = asked.world
+    source = Source(asked.hangups, world.read, lambda: None)
+
+    async def scenario() -> None:
+        asked.hangups.attach(asyncio.get_running_loop(), asked.ends.set)
+        reloads = asyncio.create_task(
+            _reload_when_asked(world.station, world.service, source, asked.ends, None)
+        )
+        with monkeypatch.context() as broken, capture_logs() as logged:
+            broken.setitem(sys.modules, "evse_daemon.process.reload", None)
+            hang_up()
+            await until(lambda: any("systemctl restart" in text for text in systemd.heard))
+            assert "cannot be read again by this process" in logged[0]["event"]
+        hang_up()
+        await until(lambda: "RELOADING" in protocol(systemd))
+        assert not reloads.done()
+        reloads.cancel()
+
+    run(scenario())

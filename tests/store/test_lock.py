@@ -13,7 +13,7 @@ from evse_daemon.store import holders as holders_module
 from evse_daemon.store import lock
 from evse_daemon.store.holders import Holder, holders, running
 from evse_daemon.store.lock import FolderTaken, locked
-from tests.system.processes import clean_environment
+from tests.system.processes import PROGRAM, clean_environment
 
 HOLDS = """
 import sys
@@ -65,6 +65,39 @@ def test_one_that_ends_meanwhile_is_waited_for(
     monkeypatch.setattr("evse_daemon.store.lock.time.sleep", lambda _: holder.kill())
     with locked(tmp_path):
         pass
+
+
+def test_parts_of_a_station_share_a_folder_and_no_daemon_has_it_then(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lock, "WAIT_S", 0.0)
+    part = locked(tmp_path, shared=True)
+    with part, locked(tmp_path, shared=True), pytest.raises(FolderTaken), locked(tmp_path):
+        pass
+    with locked(tmp_path), pytest.raises(FolderTaken), locked(tmp_path, shared=True):
+        pass
+
+
+JOIN = ("join", "--module", "board", "--broker", "127.0.0.1:1")
+
+
+def test_who_joins_keeps_off_the_folder_of_a_daemon(holder: subprocess.Popen[bytes], tmp_path: Path) -> None:
+    command = [*PROGRAM, *JOIN, "--state-dir", str(tmp_path)]
+    done = subprocess.run(
+        command, env=clean_environment(), capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (done.returncode, done.stderr.split("(")[0]) == (5, f"{tmp_path} is in use by another daemon "), (
+        done
+    )
+    assert f"pid {holder.pid}" in done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_folder_of_who_joins_is_its_owners_alone(tmp_path: Path) -> None:
+    command = [*PROGRAM, *JOIN, "--state-dir", str(tmp_path / "new")]
+    done = subprocess.run(command, env=clean_environment(), capture_output=True, timeout=60, check=False)
+    assert done.returncode == 4
+    assert (tmp_path / "new").stat().st_mode & 0o777 == 0o700
 
 
 def test_it_is_let_go_with_the_context(tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 import yaml
 
-from evse_daemon.cli.support_bundle import unit_of
+from evse_daemon.config.units import state_folder, unit_of
 from evse_daemon.modules.error_history import table
 from evse_daemon.modules.error_history.history import Entry
 from evse_daemon.store import SqliteJournal
@@ -219,7 +219,7 @@ def test_the_bundle_of_a_charger_whose_daemon_is_dead(charger: Charger) -> None:
     assert bundle.path is not None
     assert stat.S_IMODE(bundle.path.stat().st_mode) == 0o600
     holds_no_secret(bundle)
-    assert set(bundle.missing()) <= {"doctor"}
+    assert bundle.missing() == {}
     used = yaml.safe_load(bundle.files["configuration/as-used.yaml"])
     assert used["settings"]["mqtt_everest_prefix"] == "station_7"
     assert used["settings"]["mqtt_broker_host"] == "[left out]@127.0.0.1"
@@ -235,6 +235,18 @@ def test_the_bundle_of_a_charger_whose_daemon_is_dead(charger: Charger) -> None:
     assert "NTPSynchronized" in bundle.files["clock.txt"]
     [error] = json.loads(bundle.files["errors-history.json"])
     assert error["type"] == "evse_manager/Internal"
+
+
+def test_the_doctor_in_the_bundle_looks_where_the_bundle_looks(charger: Charger) -> None:
+    moved = charger.state.rename(charger.folder / "elsewhere")
+    bundle = charger.bundle("--state-dir", str(moved))
+    report = json.loads(bundle.files["doctor.json"])
+    said = {(found["subject"], found["message"]) for found in report["findings"]}
+    assert (f"state {moved}", "can be written") in said
+    assert (f"state {moved} journal.db", "whole") in said
+    assert not [message for _, message in said if "daemon runs" in message], "the bundle is no daemon"
+    assert bundle.missing() == {}
+    holds_no_secret(bundle)
 
 
 def test_sessions_tell_equal_cards_apart_from_others_and_the_log_names_them_the_same(
@@ -429,10 +441,12 @@ def test_a_part_that_hangs_or_raises_is_a_line() -> None:
     [
         ("/etc/evse-daemon/config.yaml", "evse-daemon.service", "/var/lib/evse-daemon"),
         ("/etc/evse-daemon/left.yaml", "evse-daemon@left.service", "/var/lib/evse-daemon/left"),
-        ("/home/me/left.yaml", "evse-daemon.service", "/var/lib/evse-daemon"),
+        ("/home/me/left.yaml", "evse-daemon.service", "/srv/state"),
     ],
 )
 def test_log_and_state_are_those_of_the_unit_which_runs_the_configuration(
     config: str, unit: str, state: str
 ) -> None:
-    assert unit_of(Path(config)) == (unit, Path(state))
+    assert unit_of(Path(config)) == unit
+    assert state_folder(Path(config), None, Path("/srv/state")) == Path(state)
+    assert state_folder(Path(config), Path("given"), Path("/srv/state")) == Path("given")

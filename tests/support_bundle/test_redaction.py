@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import BaseModel
 
-from evse_daemon.config.model import BrokerLogin, DaemonSettings, Settings, TlsFiles
+from evse_daemon.config.model import BrokerLogin, DaemonSettings, HomeAssistantSettings, Settings, TlsFiles
 from evse_daemon.framework.registry import find_module_class, module_classes
 from evse_daemon.support_bundle.redaction import GONE, SHOWN, Redactor
 
@@ -35,8 +36,17 @@ def _is_text(annotation: Any) -> bool:
     return any(_is_text(part) for part in typing.get_args(annotation))
 
 
+def _blocks(annotation: Any) -> list[Any]:
+    """The model that is meant, and those inside it."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        parts = [field.annotation for field in annotation.model_fields.values()]
+        return [annotation, *(found for part in parts for found in _blocks(part))]
+    return [found for part in typing.get_args(annotation) for found in _blocks(part)]
+
+
 def test_every_option_that_is_a_text_is_known_to_be_harmless_or_left_out() -> None:
-    models: list[Any] = [Settings, DaemonSettings, BrokerLogin, TlsFiles]
+    models: list[Any] = [*_blocks(Settings), *_blocks(DaemonSettings)]
+    assert {BrokerLogin, TlsFiles, HomeAssistantSettings} <= {*models}
     for name in module_classes():
         cls = find_module_class(name)
         assert cls is not None

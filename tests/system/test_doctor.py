@@ -9,8 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from evse_daemon.cli.doctor import state_folder
-from evse_daemon.config import load
+from evse_daemon.config.units import state_folder
 from tests.support.brokers import MISSING, Mosquitto, free_port, mosquitto_binary
 from tests.system.clients import CARSIM, WHOLE, Client
 from tests.system.conftest import Start
@@ -127,12 +126,11 @@ def test_check_config_looks_at_the_file_alone(tmp_path: Path) -> None:
 
 
 def test_the_state_is_looked_for_where_the_units_keep_it(tmp_path: Path) -> None:
-    config = load(ROOT / "config/config-sim.yaml", {})
     etc = Path("/etc/evse-daemon")
-    assert state_folder(config, etc / "config.yaml", None) == Path("/var/lib/evse-daemon")
-    assert state_folder(config, etc / "left.yaml", None) == Path("/var/lib/evse-daemon/left")
-    assert state_folder(config, tmp_path / "my.yaml", None) == Path("state")
-    assert state_folder(config, etc / "config.yaml", tmp_path) == tmp_path
+    assert state_folder(etc / "config.yaml", None, tmp_path) == Path("/var/lib/evse-daemon")
+    assert state_folder(etc / "left.yaml", None, None) == Path("/var/lib/evse-daemon/left")
+    assert state_folder(tmp_path / "my.yaml", None, None) == Path("state")
+    assert state_folder(etc / "config.yaml", tmp_path, None) == tmp_path
     for unit, config_file, folder in (
         ("evse-daemon.service", "config.yaml", "evse-daemon"),
         ("evse-daemon@.service", "%i.yaml", "evse-daemon/%i"),

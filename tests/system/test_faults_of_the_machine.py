@@ -211,3 +211,31 @@ def test_a_disk_that_fills_up_while_a_car_charges_is_told_and_power_is_off_at_th
         (small_disk / "full").unlink()
         client.wait_event("TransactionFinished", since=mark, timeout_s=60)
         assert relay(client)[-1] == "PowerOff"
+
+
+SLOW_NAMES = """
+import socket, sys, time
+real = socket.getaddrinfo
+def slow(host, *more, **others):
+    if host == "metrics.example":
+        time.sleep(1000)
+    return real(host, *more, **others)
+socket.getaddrinfo = slow
+from evse_daemon.cli.main import main
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+def test_a_name_server_that_hangs_does_not_keep_it_from_its_end(
+    mosquitto: Mosquitto, start: Start, tmp_path: Path
+) -> None:
+    """Else systemd kills it, and takes the board for one that was left on."""
+    file = configuration(tmp_path, mosquitto.port)
+    file.write_text(f"daemon: {{metrics: {{host: metrics.example}}}}\n{file.read_text()}")
+    command = ["run", str(file), "--state-dir", str(tmp_path / "state")]
+    with Client(mosquitto.port, "#") as client:
+        daemon = start(command, program=(sys.executable, "-c", SLOW_NAMES))
+        client.wait_event("Enabled", timeout_s=START_S)
+        daemon.process.terminate()
+        assert daemon.ended() == 0, daemon.describe()
+    assert "ended; the outputs are safe" in daemon.err

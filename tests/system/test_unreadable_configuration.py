@@ -156,3 +156,20 @@ def test_what_was_kept_is_never_older_than_the_last_start(tmp_path: Path) -> Non
     remember(file, tmp_path / "none")
     (folder / FILE_NAME).write_text("}{")
     assert make_safe(tmp_path, "--state-dir", str(folder)).returncode == 3
+
+
+def test_what_was_kept_is_never_readable_for_others_not_even_while_it_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "config.yaml"
+    file.write_text("settings: {mqtt_broker_host: 'user:password@broker'}")
+    (tmp_path / f"{FILE_NAME}.new").write_text("left by one that was killed")
+    monkeypatch.setattr(Path, "chmod", lambda *_: None)  # rights that come afterwards come too late
+    before = os.umask(0)
+    try:
+        remember(file, tmp_path)
+    finally:
+        os.umask(before)
+    assert (tmp_path / FILE_NAME).stat().st_mode & 0o777 == 0o600
+    assert (tmp_path / FILE_NAME).read_text() == file.read_text()
+    assert [each.name for each in tmp_path.iterdir() if each.name.endswith(".new")] == []

@@ -118,6 +118,7 @@ class State:
     car_left: bool = False
     """State A was seen, and no car since."""
     cable: Cable | None = None
+    """As reported since the board has started."""
     lock: Lock = "undefined"
     reports_lock: bool = False
     lock_request: LockRequest | None = None
@@ -141,6 +142,7 @@ class State:
 
     told_pilot: Pilot | None = None
     told_power: bool = False
+    told_cable: Cable | None = None
     told_missing: bool = False
     """The default capabilities were published, as nothing was heard of the board."""
     raised: frozenset[Fault] = frozenset()

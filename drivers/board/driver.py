@@ -131,7 +131,7 @@ def _received(work: Work, message: m.FromBoard) -> None:
             work.change(flags=message)
             _latch(work)
         case m.ProximityState(cable):
-            work.change(cable=cable)
+            work.change(cable=cable, reports_cable=True)
             _tell_cable(work, cable)
         case m.LockState(position):
             if listens:
@@ -181,7 +181,7 @@ def _run(work: Work) -> None:
     work.do(s.TellEvent(state.pilot))
     # It reports its contactor when that changes, and begins with an open one.
     contactor.reported(work, bool(state.relay_closed))
-    if state.told_cable is not None:  # as of its contactor; a board that never tells of a cable looks at none
+    if state.reports_cable:  # as its contactor
         _tell_cable(work, state.cable or "none")
     if not work.state.relay_closed and state.wanted.three_phases is not None:
         work.send(m.SetPhases(state.wanted.three_phases))

@@ -131,6 +131,8 @@ class BoardShell(Module):
         if not super().recover(error, failures):
             return False
         wire = any(connector.state.wire for connector in self.connectors)
+        for connector in self.connectors:
+            connector.forget_told()
         self._feed(None, state.LinkLost(f"error {failures} of {FAILURES} in its driver"))
         if wire:
             self._feed(None, state.LinkUp())

@@ -262,6 +262,7 @@ def _refresh(work: Work) -> None:
     request = work.state.lock_request
     if request is not None and work.state.reports_lock and (request.locked or not why_not_unlock(work.state)):
         work.send(m.SetLock(request.locked))
+    lock.before_power(work)
     work.send(m.AllowPower(work.state.power))
 
 

@@ -64,8 +64,9 @@ def step(
                 restart.lose(work, faults.RESTARTED_FOR_ANOTHER)
             work.change(resets=0)
             restart.restart(work)
-        case s.Tick():
-            pass
+        case s.Tick(spare):
+            if not spare and (doubt := doubts.of_flags(work.state, now_s)):
+                restart.doubt(work, doubt)
         case _:
             assert_never(event)
     restart.let_go(work)
@@ -128,10 +129,10 @@ def _received(work: Work, message: m.FromBoard) -> None:
             if listens:
                 contactor.reported(work, closed)
         case m.ErrorFlags():
-            work.change(flags=message)
+            work.change(flags=message, flags_s=work.now_s)
             _latch(work)
         case m.ProximityState(cable):
-            work.change(cable=cable, reports_cable=True)
+            work.change(cable=cable, reports_cable=True, cable_s=work.now_s)
             _tell_cable(work, cable)
         case m.LockState(position):
             if listens:
@@ -196,8 +197,11 @@ def _tell_cable(work: Work, cable: m.Cable) -> None:
 
 
 def _pilot(work: Work, pilot: m.Pilot) -> None:
+    before = work.state.pilot
     work.change(pilot=pilot)
     _latch(work)
+    if doubt := doubts.of_cable(before, work.state, work.now_s):
+        restart.doubt(work, doubt)
     if work.state.phase == "running" and pilot != work.state.told_pilot:
         work.change(told_pilot=pilot)
         work.do(s.TellEvent(pilot))

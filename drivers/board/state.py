@@ -117,6 +117,8 @@ class State:
     pilot: Pilot | None = None
     relay_closed: bool | None = None
     flags: ErrorFlags = NO_FLAGS
+    flags_s: float = float("-inf")
+    """When they were reported last."""
     latched: frozenset[str] = frozenset()
     """Flags that count until the car has left, whatever restarts meanwhile."""
     car_left: bool = False
@@ -124,6 +126,8 @@ class State:
     cable: Cable | None = None
     """As reported since the board has started."""
     reports_cable: bool = False
+    cable_s: float = float("-inf")
+    """When it was reported last."""
     lock: Lock = "undefined"
     reports_lock: bool = False
     lock_request: LockRequest | None = None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 from drivers.board import messages as m
@@ -90,3 +92,21 @@ def test_capabilities_that_were_not_told_are_told(monkeypatch: pytest.MonkeyPatc
     rig.advance(3)
     assert len(rig.failures) == 1
     assert len(rig.world.published(BOARD, EvseBoardSupport.capabilities)) == told + 1
+
+
+def test_a_wire_whose_task_failed_is_opened_anew() -> None:
+    rig = Rig()
+    rig.charge()
+    begun = rig.world.spawned.count(("yeti", "link"))
+    with pytest.raises(NotImplementedError) as failure:
+        asyncio.run(rig.module._carry())  # the wire of this rig does not run
+    rig.failed(failure.value)
+    assert rig.world.spawned.count(("yeti", "link")) == begun + 1
+    assert not rig.module.state.wire, "nothing is sent into it before it is open"
+    assert not rig.board.power
+    rig.advance(3)
+    assert rig.world.errors(BOARD) == ["evse_board_support/CommunicationFault"]
+    rig.module.link_up()
+    rig.advance(2)
+    assert rig.world.errors(BOARD) == []
+    assert rig.module.state.phase == "running"

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, get_args
 
-from drivers.board import driver, readings, state
+from drivers.board import driver, readings, recovery, state
 from drivers.board.messages import (
     PILOT_F,
     PILOT_X1,
@@ -23,6 +23,8 @@ from evse_daemon.interfaces.connector_lock import ConnectorLock
 from evse_daemon.interfaces.evse_board_support import EvseBoardSupport
 from evse_daemon.types.board_support_common import BspEvent
 from evse_daemon.types.evse_board_support import HardwareCapabilities, PowerOnOff
+
+IMPLEMENTATIONS: tuple[state.OnBus, ...] = get_args(state.OnBus)
 
 
 class Board(Protocol):
@@ -106,7 +108,9 @@ class Connector:
             case state.TellMeter(reading):
                 self._tell_meter(reading)
             case state.LockDone(request_id, error):
-                answer = self._locks.pop(request_id)
+                answer = self._locks.pop(request_id, None)
+                if answer is None:
+                    return  # answered when the driver failed
                 if error:
                     answer.fail(CallError("HandlerException", error))
                 else:
@@ -117,6 +121,19 @@ class Connector:
                 self._of(fault).clear_error(fault.type, fault.sub_type)
             case state.Send() | state.ResetLine():
                 raise AssertionError(f"{effect} is for the board")
+
+    def forget_told(self) -> None:
+        """The driver has failed: what it has decided may not have been done; whoever waits for an answer gets one."""
+        active = {
+            state.Fault(name, error.type, error.message, error.sub_type)
+            for name in IMPLEMENTATIONS
+            for error in getattr(self._on_bus, name).errors.active
+        }
+        self.state = recovery.after_failure(self.state, frozenset(active))
+        self._capabilities = None
+        locks, self._locks = self._locks, {}
+        for answer in locks.values():
+            answer.fail(CallError("HandlerException", "the driver of the board has failed, and begins anew"))
 
     def _feed(self, event: state.Event) -> None:
         self._board.feed(self, event)

@@ -18,6 +18,11 @@ Effects = tuple[tuple[int, s.Effect], ...]
 """What is to be done in this order, each with the index of the connector that it is for."""
 
 
+HOPELESS_STARTS = 200
+"""In units of restart.START_S, so each 10 minutes: how often the board is restarted for a connector that does not start,
+although the others run, where no car is at them. Noise may have taken its reports."""
+
+
 def concerns_all(message: m.FromBoard | m.ToBoard) -> bool:
     """Whether a message is of or for the whole board, rather than one connector."""
     whole = (
@@ -83,10 +88,14 @@ class _Board:
 
     def _must_spare(self, index: int) -> bool:
         """Whether another connector is in use, or works while this one will not: neither is disturbed."""
-        hopeless = self.states[index].unstarted >= faults.UNANSWERED
+        unstarted = self.states[index].unstarted
+        hopeless = unstarted >= faults.UNANSWERED
+        seldom = hopeless and (unstarted + 1) % HOPELESS_STARTS == 0
         running = [
             self.states[other] for other in self.others(index) if self.states[other].phase == "running"
         ]
+        if seldom:
+            return any(other.pilot != "A" for other in running)
         return any(hopeless or other.power or other.relay_closed for other in running)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from drivers.board import doubts
+from drivers.board import doubts, lock
 from drivers.board import messages as m
 from drivers.board import state as s
 from drivers.board.work import Work
@@ -18,6 +18,7 @@ def follow(work: Work) -> None:
     """What is wanted of it, or whether it may be so, has changed."""
     if work.state.power:
         work.change(off_until_s=None)
+        lock.before_power(work)
         work.send(m.AllowPower(True))
     else:
         cut(work)

@@ -16,6 +16,9 @@ UNCLOSED = 3
 DAMAGE_S = 5.0
 """How long after a damaged message a missing report is blamed on it."""
 
+FLAGS_S = 60.0
+"""So long error flags stand at least before they are doubted, where messages were damaged after them."""
+
 UNCONFIRMED_S = 0.8
 """As UNCLOSED, for power-off: soon enough that a contactor is not counted as welded for a lost report."""
 
@@ -72,6 +75,32 @@ def of_closed_contactor(state: s.State, power_off_s: float, now_s: float) -> str
     ):
         return ""
     return "the contactor is not reported open"
+
+
+def of_cable(before: m.Pilot | None, state: s.State, now_s: float) -> str:
+    """Why the cable that a car is plugged in with may be another one than was there before it.
+
+    Args:
+        before: what the control pilot was.
+        state: the driver's.
+        now_s: monotonic seconds.
+    """
+    plugged_in = before == "A" and state.pilot in ("B", "C", "D")
+    if not plugged_in or state.cable in (None, "none") or state.damaged_s <= state.cable_s:
+        return ""
+    return "the cable is not reported anew" if _damaged(state, now_s) else ""
+
+
+def of_flags(state: s.State, now_s: float) -> str:
+    """Why error flags may stand although they are over; empty where they are believed, or a car would be disturbed.
+
+    Not that of a residual current: a restart would reset its monitor, and that is for people to do.
+    """
+    if state.flags == s.NO_FLAGS or state.flags.rcd_triggered or state.damaged_s <= state.flags_s:
+        return ""
+    if state.phase != "running" or state.power or not state.car_left or now_s < state.flags_s + FLAGS_S:
+        return ""
+    return "error flags stand, and messages were damaged since"
 
 
 def _damaged(state: s.State, now_s: float) -> bool:

@@ -64,8 +64,9 @@ def step(
                 restart.lose(work, faults.RESTARTED_FOR_ANOTHER)
             work.change(resets=0)
             restart.restart(work)
-        case s.Tick():
-            pass
+        case s.Tick(spare):
+            if not spare and (doubt := doubts.of_flags(work.state, now_s)):
+                restart.doubt(work, doubt)
         case _:
             assert_never(event)
     restart.let_go(work)
@@ -90,12 +91,18 @@ def next_deadline(state: s.State, settings: s.Settings) -> float | None:
 
 def why_not_phases(state: s.State) -> str:
     """Why the phases cannot be switched now; empty where they can."""
-    return "the contactor is closed: phases are never switched under load" if state.relay_closed else ""
+    return f"{reason}: phases are never switched under load" if (reason := _why_under_load(state)) else ""
 
 
 def why_not_unlock(state: s.State) -> str:
     """Why the lock must not open now; empty where it may."""
-    return "the contactor is closed: the connector stays locked" if state.relay_closed else ""
+    return f"{reason}: the connector stays locked" if (reason := _why_under_load(state)) else ""
+
+
+def _why_under_load(state: s.State) -> str:
+    if state.relay_closed:
+        return "the contactor is closed"
+    return "the contactor may be closing" if state.power else ""
 
 
 def safe_messages(state: s.State) -> tuple[m.ToBoard, ...]:
@@ -122,14 +129,14 @@ def _received(work: Work, message: m.FromBoard) -> None:
             if listens:
                 contactor.reported(work, closed)
         case m.ErrorFlags():
-            work.change(flags=message)
+            work.change(flags=message, flags_s=work.now_s)
             _latch(work)
         case m.ProximityState(cable):
-            if cable != work.state.cable:
-                work.change(cable=cable)
-                work.do(s.TellCable(cable))
+            work.change(cable=cable, reports_cable=True, cable_s=work.now_s)
+            _tell_cable(work, cable)
         case m.LockState(position):
-            lock.reported(work, position)
+            if listens:
+                lock.reported(work, position)
         case m.MeterReading():
             work.do(s.TellMeter(message))
         case m.PilotVoltages(high_V):
@@ -175,15 +182,26 @@ def _run(work: Work) -> None:
     work.do(s.TellEvent(state.pilot))
     # It reports its contactor when that changes, and begins with an open one.
     contactor.reported(work, bool(state.relay_closed))
+    if state.reports_cable:  # as its contactor
+        _tell_cable(work, state.cable or "none")
     if not work.state.relay_closed and state.wanted.three_phases is not None:
         work.send(m.SetPhases(state.wanted.three_phases))
     lock.board_runs(work, why_not_unlock(work.state))
     work.send(m.AllowPower(work.state.power))
 
 
+def _tell_cable(work: Work, cable: m.Cable) -> None:
+    if cable != work.state.told_cable:
+        work.change(told_cable=cable)
+        work.do(s.TellCable(cable))
+
+
 def _pilot(work: Work, pilot: m.Pilot) -> None:
+    before = work.state.pilot
     work.change(pilot=pilot)
     _latch(work)
+    if doubt := doubts.of_cable(before, work.state, work.now_s):
+        restart.doubt(work, doubt)
     if work.state.phase == "running" and pilot != work.state.told_pilot:
         work.change(told_pilot=pilot)
         work.do(s.TellEvent(pilot))
@@ -246,8 +264,9 @@ def _refresh(work: Work) -> None:
     """The wanted set without the phases, and without a lock that has answered: its motor runs at each command."""
     work.send(m.SetPilot(work.state.duty))
     request = work.state.lock_request
-    if request is not None and work.state.reports_lock and (request.locked or not work.state.relay_closed):
+    if request is not None and work.state.reports_lock and (request.locked or not why_not_unlock(work.state)):
         work.send(m.SetLock(request.locked))
+    lock.before_power(work)
     work.send(m.AllowPower(work.state.power))
 
 

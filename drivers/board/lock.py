@@ -50,6 +50,13 @@ def board_runs(work: Work, why_not_unlock: str) -> None:
         _begins(work)
 
 
+def before_power(work: Work) -> None:
+    """Nobody knows whether a lock without feedback has heard its command: it hears it again before power is allowed."""
+    state = work.state
+    if state.power and not state.relay_closed and state.wanted.locked and not state.reports_lock:
+        work.send(m.SetLock(True))
+
+
 def board_lost(work: Work, reason: str) -> None:
     if work.state.lock_request is not None:
         _done(work, reason)

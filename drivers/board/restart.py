@@ -82,10 +82,10 @@ def restart(work: Work) -> None:
     work.send(m.HostAlive(), m.AllowPower(False))
     if not work.settings.reset_line:
         work.send(m.Reset())
-    elif work.state.line_held:
-        work.change(line_until_s=work.now_s)
     else:
-        hold(work)
+        if not work.state.line_held:
+            hold(work)
+        # Also where it is held already: that may have begun in this moment.
         work.change(line_until_s=work.now_s + work.settings.reset_pulse_s)
 
 
@@ -125,6 +125,7 @@ def was_reset(work: Work) -> None:
         relay_closed=None,
         flags=m.ErrorFlags(),
         lock="undefined",
+        cable=None,
     )
     work.send(*[m.HostAlive()] * RESYNC)
     prepare(work)

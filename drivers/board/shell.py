@@ -49,6 +49,8 @@ class BoardShell(Module):
         self._limited_log = RateLimitedLog(self.log, now=self.clock.now_s)
         self._damage = self.link if isinstance(self.link, CountsDamage) else None
         self._damaged = 0
+        self._wire_failed = False
+        """The wire's task has ended with an exception: it has to be opened anew."""
         self.counts = Counts()
 
     @abstractmethod
@@ -105,7 +107,7 @@ class BoardShell(Module):
             )
         has_line = self.reset_pin is not None
         self._settings = tuple(replace(each, reset_line=has_line) for each in self._settings)
-        self.spawn("link", self.link.run(self))
+        self.spawn("link", self._carry())
 
     def make_safe(self) -> None:
         for connector in self.connectors:
@@ -131,10 +133,22 @@ class BoardShell(Module):
         if not super().recover(error, failures):
             return False
         wire = any(connector.state.wire for connector in self.connectors)
+        for connector in self.connectors:
+            connector.forget_told()
         self._feed(None, state.LinkLost(f"error {failures} of {FAILURES} in its driver"))
-        if wire:
+        if self._wire_failed:
+            self._wire_failed = False
+            self.spawn("link", self._carry())
+        elif wire:
             self._feed(None, state.LinkUp())
         return True
+
+    async def _carry(self) -> None:
+        try:
+            await self.link.run(self)
+        except Exception:
+            self._wire_failed = True
+            raise
 
     # The link's side; see drivers.link.link.LinkListener.
 

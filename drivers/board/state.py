@@ -25,6 +25,10 @@ Phase = Literal["away", "resetting", "starting", "running"]
 restarted, and its state is not known yet. ``running``: only now may power flow."""
 
 
+OnBus = Literal["board_support", "rcd", "connector_lock"]
+"""What a connector is on the bus."""
+
+
 @dataclass(frozen=True, slots=True)
 class Settings:
     """What a driver is set to, and what is particular to its dialect."""
@@ -78,7 +82,7 @@ class LockRequest:
 class Fault:
     """An error that is raised as long as its cause is there."""
 
-    implementation: Literal["board_support", "rcd", "connector_lock"]
+    implementation: OnBus
     type: str
     message: str = field(compare=False)
     sub_type: str = ""
@@ -113,11 +117,17 @@ class State:
     pilot: Pilot | None = None
     relay_closed: bool | None = None
     flags: ErrorFlags = NO_FLAGS
+    flags_s: float = float("-inf")
+    """When they were reported last."""
     latched: frozenset[str] = frozenset()
     """Flags that count until the car has left, whatever restarts meanwhile."""
     car_left: bool = False
     """State A was seen, and no car since."""
     cable: Cable | None = None
+    """As reported since the board has started."""
+    reports_cable: bool = False
+    cable_s: float = float("-inf")
+    """When it was reported last."""
     lock: Lock = "undefined"
     reports_lock: bool = False
     lock_request: LockRequest | None = None
@@ -140,7 +150,9 @@ class State:
     """Refreshes during which the contactor should be closed, and is not as far as is known."""
 
     told_pilot: Pilot | None = None
-    told_power: bool = False
+    told_power: bool | None = False
+    """None: what was told is not known."""
+    told_cable: Cable | None = None
     told_missing: bool = False
     """The default capabilities were published, as nothing was heard of the board."""
     raised: frozenset[Fault] = frozenset()

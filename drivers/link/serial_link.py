@@ -82,7 +82,7 @@ class SerialLink:
         while True:
             try:
                 port = serial.Serial(self._port, self._baud_rate, timeout=0, write_timeout=0, exclusive=True)
-            except (OSError, ValueError) as error:  # SerialException is an OSError
+            except (OSError, ValueError, termios.error) as error:  # SerialException is an OSError
                 reason = _cannot_open(self._port, error)
             else:
                 opened_s = loop.time()
@@ -113,7 +113,12 @@ class SerialLink:
         self._waiting.clear()
         self._writing = False
         self.decoder.reset()
-        self._transport = SerialTransport(loop, _Wire(self._received, self._wrote, self._ended), port)
+        try:
+            self._transport = SerialTransport(loop, _Wire(self._received, self._wrote, self._ended), port)
+        except (OSError, termios.error) as error:  # it sets the port up once more
+            self._lost = None
+            port.close()
+            return f"{self._port} has vanished: {error}"
         self._transport.set_write_buffer_limits(high=0)
         self._listener.link_up()
         try:
@@ -197,7 +202,7 @@ class _Wire(asyncio.Protocol):
         self._wrote(True)
 
 
-def _cannot_open(port: str, error: OSError | ValueError) -> str:
+def _cannot_open(port: str, error: Exception) -> str:
     number = getattr(error, "errno", None)
     if number == errno.ENOENT:
         return f"{port} is not there: is the board's adapter plugged in, and serial_port right?"

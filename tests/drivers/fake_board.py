@@ -16,6 +16,7 @@ class FakeBoard:
     def __init__(self) -> None:
         self.heard: list[tuple[float, m.ToBoard]] = []
         self.car: m.Pilot = "A"
+        self.cable: m.Cable = "none"
         self.flags = m.ErrorFlags()
         self.version = "2.2"
         self.protocol = (0, 1)
@@ -35,7 +36,11 @@ class FakeBoard:
         self.duty, self.power, self.three_phases = m.PILOT_X1, False, True
         self.lock: m.Lock = "unlocked"
         self.relay = self.welded
-        self.said: dict[str, m.FromBoard] = {"relay": m.RelayState(False), "flags": m.ErrorFlags()}
+        self.said: dict[str, m.FromBoard] = {
+            "cable": m.ProximityState("none"),
+            "relay": m.RelayState(False),
+            "flags": m.ErrorFlags(),
+        }
         self._switch_s: float | None = None
         self._cycles = 0
         self._outbox: list[m.FromBoard] = [self._alive()] * 3
@@ -80,6 +85,7 @@ class FakeBoard:
         self._switch(now_s)
         pilot: m.Pilot = "F" if self.duty == m.PILOT_F else self.car
         said += self._changed("pilot", m.PilotState(pilot))
+        said += self._changed("cable", m.ProximityState(self.cable))
         said += self._changed("relay", m.RelayState(self.relay))
         said += self._changed("flags", self.flags)
         if self.reports_lock:

@@ -198,3 +198,74 @@ def test_with_one_byte_in_a_hundred_damaged_nothing_wrong_is_believed_for_long()
         assert not any("MREC17" in error for error in rig.errors())
     assert rig.damaged > MINUTES * 60
     assert charged > MINUTES * 6
+
+
+def test_error_flags_whose_end_was_lost_are_asked_for_once_the_car_has_left() -> None:
+    rig = Rig.running()
+    rig.plug_in("B")
+    rig.board.flags = m.ErrorFlags(connector_lock_failed=True)
+    rig.plug_in("A")
+    rig.board.flags = m.ErrorFlags()
+    lose(rig, 0.1)
+    rig.advance(50)
+    assert rig.errors() == {"connector_lock/MREC1ConnectorLockFailure"}
+    rig.advance(15)
+    assert rig.errors() == set(), "it clears without anybody"
+    assert "error flags" in messages_of_faults(rig)[-1]
+
+
+@pytest.mark.parametrize("tripped", [True, False])
+def test_error_flags_that_stand_are_not_asked_for_without_noise_nor_where_a_residual_current_has_tripped(
+    tripped: bool,
+) -> None:
+    rig = Rig.running(replace(s.Settings(protocol_major=0), latched=frozenset()))
+    rig.board.flags = m.ErrorFlags(rcd_triggered=tripped, diode_fault=not tripped)
+    rig.advance(1)
+    if tripped:
+        rig.feed(s.Damaged())
+    rig.advance(200)
+    assert rig.board.resets == 1
+    assert len(rig.errors()) == 1
+
+
+def test_error_flags_are_not_asked_for_while_a_car_is_there() -> None:
+    rig = Rig.running()
+    rig.plug_in("B")
+    rig.board.flags = m.ErrorFlags(diode_fault=True)
+    rig.advance(1)
+    rig.feed(s.Damaged())
+    rig.advance(200)
+    assert rig.board.resets == 1
+
+
+def test_flags_that_stand_on_a_noisy_line_restart_the_board_at_most_once_a_minute() -> None:
+    rig = Rig.running()
+    rig.board.flags = m.ErrorFlags(diode_fault=True)
+    for _ in range(300):
+        rig.advance(1)
+        rig.feed(s.Damaged())
+    assert 4 <= rig.board.resets <= 6
+
+
+def test_a_cable_whose_report_was_lost_is_asked_for_when_the_car_is_plugged_in() -> None:
+    """Else the car would be offered what the cable before it carries."""
+    rig = Rig.running()
+    rig.board.cable = "32A"
+    rig.advance(1)
+    rig.board.cable = "13A"
+    lose(rig, 0.1)
+    rig.plug_in("B")
+    rig.advance(2)
+    assert [effect.cable for _, effect in rig.told if isinstance(effect, s.TellCable)] == ["32A", "13A"]
+    assert rig.events()[-1] == "B"
+    assert rig.errors() == set()
+    assert rig.board.resets == 2
+
+
+def test_a_cable_that_was_reported_after_the_noise_is_believed() -> None:
+    rig = Rig.running()
+    lose(rig, 0.1)
+    rig.board.cable = "32A"
+    rig.plug_in("B")
+    rig.advance(2)
+    assert rig.board.resets == 1

@@ -9,6 +9,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from drivers.link.framing import MAX_GARBAGE, MAX_MESSAGE, FrameDecoder, encode_frame
+from tests.drivers import vectors
 
 messages = st.binary(min_size=1, max_size=MAX_MESSAGE)
 CP_C = bytes.fromhex("B00602")
@@ -17,6 +18,19 @@ CP_C = bytes.fromhex("B00602")
 def test_the_checksum_is_jamcrc() -> None:
     # The catalogue's check value for "123456789": 0x340BC6D9.
     assert encode_frame(b"123456789") == b"\x0e123456789\xd9\xc6\x0b\x34\0"
+
+
+def test_every_published_frame_of_every_dialect_both_ways() -> None:
+    """Those of the MicroMegaWatt among them, for which there is no driver here."""
+    of = ("Yeti", "TIDA010939", "PhyVerso", "adkit")
+    headings = [f"{name} {way}" for name in of for way in ("EVerest->MCU", "MCU->EVerest")]
+    found = [vector for heading in [*headings, "umwc"] for vector in vectors.read(heading)]
+    if not found:
+        pytest.skip("the file of vectors is not beside the working tree")
+    assert len(found) == 93
+    for vector in found:
+        assert encode_frame(vector.message) == vector.frame, vector.name
+        assert FrameDecoder().feed(vector.frame) == [vector.message], vector.name
 
 
 @settings(deadline=None)

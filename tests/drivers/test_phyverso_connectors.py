@@ -314,6 +314,20 @@ def test_a_connector_that_does_not_start_is_an_error_of_its_own() -> None:
     assert rig.states[1].phase == "running"
 
 
+@pytest.mark.parametrize("car", ["A", "B"])
+def test_a_connector_whose_reports_were_lost_starts_later_where_nobody_is_at_the_other(car: m.Pilot) -> None:
+    rig = Rig()
+    rig.board.ports[2].mute_pilot = True
+    rig.feed(None, s.LinkUp())
+    rig.advance(20)
+    assert rig.errors(2) == {LOST_BOARD}
+    rig.plug_in(1, car)
+    rig.board.ports[2].mute_pilot = False  # it has told its state, and does not tell it again
+    rig.advance(620)
+    assert rig.errors(2) == (set() if car == "A" else {LOST_BOARD})
+    assert rig.board.resets == (5 if car == "A" else 4)
+
+
 def test_a_session_is_not_interrupted_for_a_connector_that_does_not_start() -> None:
     rig = Rig.charging(1)
     rig.states = (

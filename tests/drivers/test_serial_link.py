@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import termios
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+import serial
 
 from drivers.link.framing import MAX_MESSAGE
 from drivers.link.serial_link import SerialLink
@@ -102,6 +105,33 @@ def test_a_port_that_is_pulled_out_and_plugged_in_again_works_again(board: PtyEn
                 board.plug_in()
             await until(lambda: listener.events[-1] == "up")
             assert [event for event in listener.events if "vanished" in event or "read" in event]
+
+    run(scenario())
+
+
+@pytest.mark.parametrize("where", ["serial.Serial", "SerialTransport"])
+@pytest.mark.parametrize("error", [termios.error(5, "Input/output error"), serial.SerialException("gone")])
+def test_a_port_that_vanishes_while_it_is_opened_is_opened_once_it_is_back(
+    board: PtyEnd, where: str, error: Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its errors of termios come through pyserial as they are: no OSError."""
+
+    async def scenario() -> None:
+        board.plug_in()
+        link, listener = link_to(board), Listener()
+
+        def vanishes(*_arguments: Any, **_options: Any) -> Any:
+            monkeypatch.undo()
+            raise error
+
+        monkeypatch.setattr(f"drivers.link.serial_link.{where}", vanishes)
+        async with running(link, listener):
+            link.send(b"into nothing")
+            await until(lambda: listener.events[-1:] == ["up"])
+            assert len(listener.events) == 2
+            assert "cannot be opened" in listener.events[0] or "has vanished" in listener.events[0]
+            board.send(CP_C)
+            await until(lambda: listener.messages == [CP_C])
 
     run(scenario())
 

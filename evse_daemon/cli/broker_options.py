@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,7 +41,8 @@ def add_broker_options(command: argparse.ArgumentParser) -> None:
         "--config",
         type=Path,
         metavar="CONFIG",
-        help="take broker, login, TLS and prefix from this run configuration",
+        help="take broker, login, TLS and prefix from this run configuration (default: that of the installed daemon, "
+        "/etc/evse-daemon/config.yaml, where there is one that you may read and no broker is named)",
     )
 
 
@@ -70,15 +72,18 @@ def place(arguments: argparse.Namespace, environ: Mapping[str, str]) -> Place:
     Raises:
         ConfigurationError: with every problem that was found.
     """
-    from evse_daemon.config import ConfigurationError, DaemonSettings, Settings, load
+    from evse_daemon.config import ConfigurationError, DaemonSettings, Settings, load, units
     from evse_daemon.config.document import Item
     from evse_daemon.config.environment import effective_daemon, effective_settings
     from evse_daemon.config.model import broker_settings
     from evse_daemon.config.problems import Report
 
     environ = environment_of(arguments, environ)
-    if arguments.config is not None:
-        config = load(arguments.config, environ)
+    file = arguments.config
+    if file is None and not (arguments.broker or arguments.socket) and os.access(units.DEFAULT, os.R_OK):
+        file = units.DEFAULT
+    if file is not None:
+        config = load(file, environ)
         settings, daemon = config.settings, config.daemon
     else:
         report = Report("command line")

@@ -11,7 +11,7 @@ from evse_daemon.cli.broker_options import add_broker_options, place
 from evse_daemon.config import units
 
 INSTALLED = """settings: {mqtt_broker_host: 192.0.2.7, mqtt_everest_prefix: hall}
-active_modules: {}
+active_modules: {validator: {module: DummyTokenValidator}}
 """
 OTHER = INSTALLED.replace("hall", "other")
 

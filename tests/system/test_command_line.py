@@ -104,7 +104,7 @@ def test_a_configured_broker_that_does_not_answer_ends_it_at_once(
             )
     assert daemon.ended(START_S) == 4
     assert ("nothing.sock" if how == "socket" else f"127.0.0.1:{port}") in daemon.err
-    assert "EV_MQTT_BROKER_HOST" in daemon.err
+    assert "EV_MQTT_BROKER_" in daemon.err
     assert "Traceback" not in daemon.err
     assert len(daemon.err.strip().splitlines()) <= 3
     assert daemon.out == ""

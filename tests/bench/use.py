@@ -31,7 +31,7 @@ HOUR_S = 3600 / SPEED
 SESSION = "sleep 3;iec_wait_pwr_ready;sleep 1;draw_power_regulated 16,3;sleep 20;unplug;sleep 5"
 
 PSS_AIM_MB = 60.0
-GROWTH_AIM_MB = 1.5
+GROWTH_AIM_MB = 1.0
 
 
 def rows(broker: Mosquitto, folder: Path) -> Iterator[Row]:

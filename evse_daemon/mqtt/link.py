@@ -233,7 +233,8 @@ class _Protocol(MQTTProtocol):  # type: ignore[misc]
         """Writes what waits."""
         self._wrote = False
         data, self._unwritten = b"".join(self._unwritten), []
-        if data and not self._transport.is_closing():
+        # gmqtt forgets its transport when the connection is lost.
+        if data and self._transport is not None and not self._transport.is_closing():
             super().write_data(data)
 
     def connection_made(self, transport: Any) -> None:

@@ -9,6 +9,7 @@ try:
 except ImportError as error:
     raise ImportError("the board's messages need protobuf: pip install 'evse-daemon[serial]'") from error
 
+from drivers.board import flags
 from drivers.board import messages as m
 from drivers.board.enums import (
     CABLES,
@@ -75,7 +76,7 @@ class PhyVersoCodec:
                 state = m.FanState(fan.number, fan.enabled, fan.duty_tenths_percent / 10, fan.speed_rpm)
                 return WHOLE_BOARD, state
             case "error_flags":
-                return connector, _error_flags(words.error_flags)
+                return connector, flags.read(words.error_flags)
             case None:
                 raise BadMessageError("no message that a PhyVerso sends")
         if connector == WHOLE_BOARD:
@@ -203,19 +204,9 @@ def _board_words(message: m.FromBoard, coil: int) -> pb.FromBoard:
         case m.RelayState(closed):
             return pb.FromBoard(coil=pb.Coil(type=pb.CoilType.ValueType(coil), closed=closed))
         case m.ErrorFlags():
-            return pb.FromBoard(
-                error_flags=pb.ErrorFlags(
-                    diode_fault=message.diode_fault,
-                    rcd_selftest_failed=message.rcd_selftest_failed,
-                    rcd_triggered=message.rcd_triggered,
-                    ventilation_not_available=message.ventilation_not_available,
-                    connector_lock_failed=message.connector_lock_failed,
-                    cp_signal_fault=message.cp_signal_fault,
-                    heartbeat_timeout=message.heartbeat_timeout,
-                    coil_feedback_diverges=message.coil_feedback_diverges,
-                    pp_signal_fault=message.pp_signal_fault,
-                )
-            )
+            found = pb.FromBoard(error_flags=pb.ErrorFlags())
+            flags.write(message, found.error_flags)
+            return found
         case m.PilotVoltages():
             return pb.FromBoard(
                 pilot_voltages=pb.PilotVoltages(
@@ -278,18 +269,4 @@ def _board_alive(words: pb.BoardAlive) -> m.BoardAlive:
         hardware_type=words.hardware_type,
         hardware_revision=words.hardware_revision,
         configured=words.configured,
-    )
-
-
-def _error_flags(words: pb.ErrorFlags) -> m.ErrorFlags:
-    return m.ErrorFlags(
-        diode_fault=words.diode_fault,
-        rcd_selftest_failed=words.rcd_selftest_failed,
-        rcd_triggered=words.rcd_triggered,
-        ventilation_not_available=words.ventilation_not_available,
-        connector_lock_failed=words.connector_lock_failed,
-        cp_signal_fault=words.cp_signal_fault,
-        heartbeat_timeout=words.heartbeat_timeout,
-        coil_feedback_diverges=words.coil_feedback_diverges,
-        pp_signal_fault=words.pp_signal_fault,
     )

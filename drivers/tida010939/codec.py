@@ -9,6 +9,7 @@ try:
 except ImportError as error:
     raise ImportError("the board's messages need protobuf: pip install 'evse-daemon[serial]'") from error
 
+from drivers.board import flags
 from drivers.board import messages as m
 from drivers.board.enums import (
     CABLES,
@@ -44,7 +45,7 @@ class Tida010939Codec:
             case "relay_closed":
                 return m.RelayState(words.relay_closed)
             case "error_flags":
-                return _error_flags(words.error_flags)
+                return flags.read(words.error_flags)
             case "pilot_voltages":
                 return _voltages(words.pilot_voltages)
             case "cable":
@@ -146,17 +147,9 @@ def _board_words(message: m.FromBoard) -> pb.FromBoard:
         case m.RelayState(closed):
             return pb.FromBoard(relay_closed=closed)
         case m.ErrorFlags():
-            return pb.FromBoard(
-                error_flags=pb.ErrorFlags(
-                    diode_fault=message.diode_fault,
-                    rcd_selftest_failed=message.rcd_selftest_failed,
-                    rcd_triggered=message.rcd_triggered,
-                    ventilation_not_available=message.ventilation_not_available,
-                    connector_lock_failed=message.connector_lock_failed,
-                    cp_signal_fault=message.cp_signal_fault,
-                    over_current=message.over_current,
-                )
-            )
+            found = pb.FromBoard(error_flags=pb.ErrorFlags())
+            flags.write(message, found.error_flags)
+            return found
         case m.PilotVoltages(high_V, low_V, temperatures_C):
             first_C, second_C = (*temperatures_C, 0.0, 0.0)[:2]
             return pb.FromBoard(
@@ -187,18 +180,6 @@ def _board_alive(words: pb.BoardAlive) -> m.BoardAlive:
         min_current_A=words.min_current_A,
         max_phases=words.max_phases,
         min_phases=words.min_phases,
-    )
-
-
-def _error_flags(words: pb.ErrorFlags) -> m.ErrorFlags:
-    return m.ErrorFlags(
-        diode_fault=words.diode_fault,
-        rcd_selftest_failed=words.rcd_selftest_failed,
-        rcd_triggered=words.rcd_triggered,
-        ventilation_not_available=words.ventilation_not_available,
-        connector_lock_failed=words.connector_lock_failed,
-        cp_signal_fault=words.cp_signal_fault,
-        over_current=words.over_current,
     )
 
 

@@ -9,6 +9,7 @@ try:
 except ImportError as error:
     raise ImportError("the board's messages need protobuf: pip install 'evse-daemon[serial,can]'") from error
 
+from drivers.board import flags
 from drivers.board import messages as m
 from drivers.board.enums import (
     CABLES,
@@ -44,7 +45,7 @@ class YetiCodec:
             case "relay_closed":
                 return m.RelayState(words.relay_closed)
             case "error_flags":
-                return _error_flags(words.error_flags)
+                return flags.read(words.error_flags)
             case "pilot_voltages":
                 return m.PilotVoltages(float(words.pilot_voltages.high_V), float(words.pilot_voltages.low_V))
             case "cable":
@@ -151,17 +152,9 @@ def _board_words(message: m.FromBoard) -> pb.FromBoard:
         case m.RelayState(closed):
             return pb.FromBoard(relay_closed=closed)
         case m.ErrorFlags():
-            return pb.FromBoard(
-                error_flags=pb.ErrorFlags(
-                    diode_fault=message.diode_fault,
-                    rcd_selftest_failed=message.rcd_selftest_failed,
-                    rcd_triggered=message.rcd_triggered,
-                    ventilation_not_available=message.ventilation_not_available,
-                    connector_lock_failed=message.connector_lock_failed,
-                    cp_signal_fault=message.cp_signal_fault,
-                    over_current=message.over_current,
-                )
-            )
+            found = pb.FromBoard(error_flags=pb.ErrorFlags())
+            flags.write(message, found.error_flags)
+            return found
         case m.PilotVoltages():
             # The board's fields are unsigned; its firmware sends 0 for what is below.
             return pb.FromBoard(
@@ -193,18 +186,6 @@ def _board_alive(words: pb.BoardAlive) -> m.BoardAlive:
         max_phases=words.max_phases,
         min_phases=words.min_phases,
         changes_phases_while_charging=words.changes_phases_while_charging,
-    )
-
-
-def _error_flags(words: pb.ErrorFlags) -> m.ErrorFlags:
-    return m.ErrorFlags(
-        diode_fault=words.diode_fault,
-        rcd_selftest_failed=words.rcd_selftest_failed,
-        rcd_triggered=words.rcd_triggered,
-        ventilation_not_available=words.ventilation_not_available,
-        connector_lock_failed=words.connector_lock_failed,
-        cp_signal_fault=words.cp_signal_fault,
-        over_current=words.over_current,
     )
 
 

@@ -32,6 +32,9 @@ STATES = {
 }
 """Session event → what the charger is doing since."""
 
+POWER_IS_OFF = frozenset({"ChargingFinished", "TransactionFinished", "SessionFinished"})
+"""Session events at which the contactor is open, whatever the meter has said last."""
+
 EVERY_S = 10.0
 """Time between two lines while nothing but energy flows."""
 
@@ -83,6 +86,8 @@ class LiveView:
     def _event(self, evse: str, event: SessionEvent) -> None:
         now = self._evses.setdefault(evse, _Evse())
         now.state = STATES.get(event.event, now.state)
+        if event.event in POWER_IS_OFF:
+            now.current_a = now.power_w = 0.0
         text: str = event.event
         if event.transaction_started is not None:
             now.start_wh = event.transaction_started.meter_value.energy_Wh_import.total

@@ -11,7 +11,7 @@ from evse_daemon.exit_codes import ExitCode
 
 if TYPE_CHECKING:
     # What argparse returns from add_subparsers is generic for the type checker only.
-    Commands = argparse._SubParsersAction[argparse.ArgumentParser]  # noqa: SLF001
+    Commands = argparse._SubParsersAction[argparse.ArgumentParser]  # noqa: SLF001 - argparse has no public name for it
 
 NAMES = frozenset({"doctor", "schema"})
 

@@ -101,7 +101,7 @@ def test_a_fuse_is_taken_over(file: File) -> None:
     found = file.edited(("fuse_limit_A: 32", "fuse_limit_A: 16"))
     assert taken(found) == ["option fuse_limit_A of grid (32.0 → 16.0)"]
     assert found.modules == ("grid",)
-    assert found.config.modules["grid"].options.fuse_limit_A == 16  # type: ignore[attr-defined]
+    assert found.config.modules["grid"].options.fuse_limit_A == 16  # type: ignore[attr-defined]  # an EnergyNode's
     assert found.waiting == ()
 
 

@@ -24,9 +24,7 @@ def test_every_published_frame_of_every_dialect_both_ways() -> None:
     """Those of the MicroMegaWatt among them, for which there is no driver here."""
     of = ("Yeti", "TIDA010939", "PhyVerso", "adkit")
     headings = [f"{name} {way}" for name in of for way in ("EVerest->MCU", "MCU->EVerest")]
-    found = [vector for heading in [*headings, "umwc"] for vector in vectors.read(heading)]
-    if not found:
-        pytest.skip("the file of vectors is not beside the working tree")
+    found = vectors.read(*headings, "umwc")
     assert len(found) == 93
     for vector in found:
         assert encode_frame(vector.message) == vector.frame, vector.name

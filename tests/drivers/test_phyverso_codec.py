@@ -75,8 +75,6 @@ def test_what_the_board_says_is_framed_as_the_reference_does(
 def test_every_published_vector_both_ways() -> None:
     to_board = vectors.read("PhyVerso EVerest->MCU")
     from_board = vectors.read("PhyVerso MCU->EVerest")
-    if not to_board:
-        pytest.skip("the file of vectors is not beside the working tree")
     assert len(to_board) + len(from_board) == 20
     for vector in to_board:
         assert message_in(vector.frame) == vector.message, vector.name

@@ -72,8 +72,6 @@ def test_what_the_board_says_is_framed_as_the_reference_does(message: m.FromBoar
 def test_every_published_vector_both_ways() -> None:
     to_board = vectors.read("TIDA010939 EVerest->MCU")
     from_board = vectors.read("TIDA010939 MCU->EVerest")
-    if not to_board:
-        pytest.skip("the file of vectors is not beside the working tree")
     assert len(to_board) + len(from_board) == 24
     for vector in to_board:
         assert message_in(vector.frame) == vector.message, vector.name

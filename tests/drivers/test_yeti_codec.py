@@ -92,10 +92,8 @@ def test_what_the_board_says_is_framed_as_the_reference_does(message: m.FromBoar
 
 def test_every_published_vector_both_ways() -> None:
     # The AC kit of Analog Devices has the Yeti's numbers.
-    to_board = vectors.read("Yeti EVerest->MCU") + vectors.read("adkit EVerest->MCU")
-    from_board = vectors.read("Yeti MCU->EVerest") + vectors.read("adkit MCU->EVerest")
-    if not to_board:
-        pytest.skip("the file of vectors is not beside the working tree")
+    to_board = vectors.read("Yeti EVerest->MCU", "adkit EVerest->MCU")
+    from_board = vectors.read("Yeti MCU->EVerest", "adkit MCU->EVerest")
     assert len(to_board) + len(from_board) == 46
     for vector in to_board:
         assert message_in(vector.frame) == vector.message, vector.name

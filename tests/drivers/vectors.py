@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+import pytest
+
 FILE = Path(__file__).parents[3] / "shared" / "reference" / "drivers-vectors.txt"
 
 
@@ -15,11 +17,17 @@ class Vector:
     frame: bytes
 
 
-def read(heading: str) -> list[Vector]:
-    """The vectors below a heading of the file ("Yeti EVerest->MCU"); none where the file is not there."""
+def read(*headings: str) -> list[Vector]:
+    """The vectors below headings of the file ("Yeti EVerest->MCU"); where the file is not there, the test is skipped."""
+    if not FILE.exists():
+        pytest.skip(f"NOT TESTED: the published frames are not at {FILE}")
+    return [vector for heading in headings for vector in _below(heading)]
+
+
+def _below(heading: str) -> list[Vector]:
     found: list[Vector] = []
     inside = False
-    for line in FILE.read_text(encoding="utf-8").splitlines() if FILE.exists() else ():
+    for line in FILE.read_text(encoding="utf-8").splitlines():
         if line.startswith("#"):
             inside = line.strip("# ") == heading
         elif inside and " pb=" in line:

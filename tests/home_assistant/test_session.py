@@ -138,7 +138,7 @@ def test_a_meter_that_falls_silent_leaves_no_old_power_and_the_energy_that_it_co
     world.plug_in()
     counted = world.states()["energy"]
     meter = world.virtual.station.modules["yeti_driver"].implementations["powermeter"]
-    meter.publish = lambda *_: None  # type: ignore[method-assign]
+    meter.publish = lambda *_: None  # type: ignore[method-assign]  # it falls silent
     world.advance(21)
     states = world.states()
     measured = {"power", *(f"{what}_l{phase}" for what in ("current", "voltage") for phase in (1, 2, 3))}

@@ -125,7 +125,7 @@ def test_who_logs_seldom_is_named_not_the_limiter(journal: FakeJournal, stderr: 
 
 def test_a_library_that_logs_wrongly_is_not_ended_by_it(journal: FakeJournal, stderr: TextIO) -> None:
     writer = begin(journal, stderr)
-    logging.getLogger("a library").warning("%d bytes of %s", "many")  # noqa: PLE1206
+    logging.getLogger("a library").warning("%d bytes of %s", "many")  # noqa: PLE1206 - the mistake is the test
     assert journal.next()["MESSAGE"].startswith("%d bytes of %s (its values do not fit")
     writer.close()
 

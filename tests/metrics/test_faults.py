@@ -190,7 +190,7 @@ def test_a_lost_board_leaves_no_contactor_or_car_and_is_counted() -> None:
     assert before.one("evse_board_messages_received_total", module="yeti_driver") > 20
     losses = before.one("evse_board_losses_total", module="yeti_driver")
     resets = before.one("evse_board_resets_total", module="yeti_driver")
-    station.station.modules["yeti_driver_firmware"].pipe.close()  # type: ignore[attr-defined]
+    station.station.modules["yeti_driver_firmware"].pipe.close()  # type: ignore[attr-defined]  # a YetiFirmware's
     station.advance(3)
     lost = station.scrape()
     assert lost.one("evse_board_link_up", module="yeti_driver") == 0
@@ -203,7 +203,7 @@ def test_a_lost_board_leaves_no_contactor_or_car_and_is_counted() -> None:
     assert 2 <= silent_s <= 4
     fault = {"module": "yeti_driver", "type": "evse_board_support/CommunicationFault", "severity": "High"}
     assert lost.one("evse_errors_active", **fault) == 1
-    station.station.modules["yeti_driver_firmware"].pipe.open(lambda _: None)  # type: ignore[attr-defined]
+    station.station.modules["yeti_driver_firmware"].pipe.open(lambda _: None)  # type: ignore[attr-defined]  # a YetiFirmware's
     assert resets >= 1
 
 

@@ -402,7 +402,7 @@ def test_a_hundred_signals_are_a_few_reloads_and_the_last_one_counts(
 
     run(asked.during(scenario))
     assert asked.reads == 2
-    assert asked.world.station.config.modules["grid"].options.fuse_limit_A == 20  # type: ignore[attr-defined]
+    assert asked.world.station.config.modules["grid"].options.fuse_limit_A == 20  # type: ignore[attr-defined]  # an EnergyNode's
     assert protocol(systemd) == ["READY", "RELOADING", "READY", "RELOADING", "READY"]
 
 
@@ -489,7 +489,7 @@ def test_half_a_file_is_not_taken_for_the_whole(tmp_path: Path, monkeypatch: pyt
 
     def read() -> tuple[RunConfig, Item]:
         found = load_with_lines(file, {})
-        seen.append(found[0].modules["grid"].options.fuse_limit_A)  # type: ignore[attr-defined]
+        seen.append(found[0].modules["grid"].options.fuse_limit_A)  # type: ignore[attr-defined]  # an EnergyNode's
         return found
 
     half = text.index("fuse_limit_A: 63") + len("fuse_limit_A: 6")

@@ -13,9 +13,9 @@ import sys
 from pathlib import Path
 from types import MappingProxyType
 
-from homeassistant import auth, bootstrap, loader  # type: ignore[import-not-found]
-from homeassistant.config_entries import ConfigEntries, ConfigEntry  # type: ignore[import-not-found]
-from homeassistant.core import CoreState, HomeAssistant  # type: ignore[import-not-found]
+from homeassistant import auth, bootstrap, loader  # type: ignore[import-not-found]  # of its own venv
+from homeassistant.config_entries import ConfigEntries, ConfigEntry  # type: ignore[import-not-found]  # of its own venv
+from homeassistant.core import CoreState, HomeAssistant  # type: ignore[import-not-found]  # of its own venv
 
 NOT_OURS = ("homeassistant.helpers.frame", "aiohttp", "asyncio")
 """What this beginning itself causes."""

@@ -147,20 +147,8 @@ class EnergyManager(Module):
             self._explain()
 
     def _tell(self, found: tuple[Problem, ...]) -> None:
-        began, over = problems.edges(self._problems, found)
+        problems.tell(self._seldom, self._problems, found)
         self._problems = found
-        for problem in began:
-            self._seldom.error(
-                (problem.name, problem.node),
-                problem.name,
-                node=problem.node,
-                what=problem.what,
-                remedy=problem.remedy,
-            )
-        for problem in over:
-            self._seldom.info(
-                ("over", problem.name, problem.node), "over", problem=problem.name, node=problem.node
-            )
 
     def _explain(self) -> None:
         for limits in self._plan.enforced:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Literal, NamedTuple
 
+from evse_daemon.framework.rate_limit import RateLimitedLog
+
 Name = Literal[
     "DuplicateUuid",
     "Ring",
@@ -52,3 +54,18 @@ def edges(
     began = tuple(problem for key, problem in new.items() if key not in old)
     over = tuple(problem for key, problem in old.items() if key not in new)
     return began, over
+
+
+def tell(log: RateLimitedLog, before: Iterable[Problem], now: Iterable[Problem]) -> None:
+    """Logs the edges between two looks."""
+    began, over = edges(before, now)
+    for problem in began:
+        log.error(
+            (problem.name, problem.node),
+            problem.name,
+            node=problem.node,
+            what=problem.what,
+            remedy=problem.remedy,
+        )
+    for problem in over:
+        log.info(("over", problem.name, problem.node), "over", problem=problem.name, node=problem.node)

@@ -136,20 +136,8 @@ class EnergyNode(Module):
             found += (external.problem(self.module_id, self.context.limit_source, self._received),)
         if found == self._problems:
             return
-        began, over = problems.edges(self._problems, found)
+        problems.tell(self._seldom, self._problems, found)
         self._problems = found
-        for problem in began:
-            self._seldom.error(
-                (problem.name, problem.node),
-                problem.name,
-                node=problem.node,
-                what=problem.what,
-                remedy=problem.remedy,
-            )
-        for problem in over:
-            self._seldom.info(
-                ("over", problem.name, problem.node), "over", problem=problem.name, node=problem.node
-            )
 
     def measures(self) -> Iterator[Measure]:
         request = self.energy_grid.last_values.get(Energy.energy_flow_request.name)
